@@ -1,0 +1,1 @@
+//! The client side: an HTTP client for `stamp` and `bench`.

@@ -1,0 +1,1 @@
+//! The data folder: its layout and its lock.

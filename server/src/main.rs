@@ -1,0 +1,3 @@
+//! The `attestamp` program.
+
+fn main() {}
