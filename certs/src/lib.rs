@@ -1,1 +1,11 @@
-//! Placeholder
+//! X.509 for a timestamping authority: certificate profiles, CSRs, CRLs, and the checks that a chain must pass.
+//!
+//! Pure: time is an argument, nothing here has a clock, a random source, a socket or a key. What has to be signed leaves
+//! as an `Unsigned…` value with the exact bytes; the caller signs them and gives the signature back.
+
+pub mod algorithm;
+pub mod hash;
+
+pub use algorithm::SignatureAlgorithm;
+pub use hash::{Digest, HashAlgorithm};
+pub use rustls_pki_types::{CertificateDer, UnixTime};
