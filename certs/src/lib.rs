@@ -7,6 +7,8 @@ pub mod algorithm;
 pub mod chain;
 pub mod hash;
 pub mod pem;
+#[cfg(test)]
+pub(crate) mod test_pki;
 pub mod tsu_certificate;
 pub mod utc;
 pub mod verify_signature;

@@ -180,6 +180,12 @@ impl RevocationList {
         })
     }
 
+    /// The issuer's `Name` in DER.
+    #[must_use]
+    pub fn issuer_der(&self) -> &[u8] {
+        &self.issuer_der
+    }
+
     /// The end of the time that the list speaks for.
     #[must_use]
     pub const fn next_update(&self) -> UnixTime {
