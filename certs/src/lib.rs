@@ -4,8 +4,34 @@
 //! as an `Unsigned…` value with the exact bytes; the caller signs them and gives the signature back.
 
 pub mod algorithm;
+pub mod certificate;
+pub mod crl;
+pub mod csr;
+mod extensions;
 pub mod hash;
+pub mod issuer;
+pub mod serial;
+pub mod subject;
+mod unsigned;
+pub mod url;
+pub mod validity;
+
+#[cfg(test)]
+mod test_keys;
 
 pub use algorithm::SignatureAlgorithm;
+pub use certificate::{
+    CertificateInvalid, RootParameters, TimestampingCaParameters, TsuParameters, UnsignedCertificate,
+};
+pub use crl::{Crl, CrlInvalid, CrlParameters, RevocationReason, RevokedCertificate, UnsignedCrl};
+pub use csr::{CsrInvalid, CsrParameters, UnsignedCsr};
 pub use hash::{Digest, HashAlgorithm};
-pub use rustls_pki_types::{CertificateDer, UnixTime};
+pub use issuer::{Issuer, IssuerExtension, IssuerInvalid};
+pub use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, CertificateSigningRequestDer, UnixTime,
+};
+pub use serial::{CertificateSerial, SerialInvalid};
+pub use subject::{Subject, SubjectAttribute, SubjectFields, SubjectInvalid};
+pub use unsigned::AttachError;
+pub use url::{PublicUrl, UrlInvalid};
+pub use validity::{Validity, ValidityInvalid};
