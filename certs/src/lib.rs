@@ -17,6 +17,8 @@ pub mod url;
 pub mod validity;
 
 #[cfg(test)]
+mod openssl_tests;
+#[cfg(test)]
 mod test_keys;
 
 pub use algorithm::SignatureAlgorithm;
