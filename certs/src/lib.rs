@@ -4,17 +4,47 @@
 //! as an `Unsigned…` value with the exact bytes; the caller signs them and gives the signature back.
 
 pub mod algorithm;
+pub mod certificate;
 pub mod chain;
+pub mod crl;
+pub mod csr;
+mod extensions;
 pub mod hash;
+pub mod issuer;
 pub mod pem;
-#[cfg(test)]
-pub(crate) mod test_pki;
+pub mod serial;
+pub mod subject;
 pub mod tsu_certificate;
+mod unsigned;
+pub mod url;
 pub mod utc;
+pub mod validity;
 pub mod verify_signature;
 
+#[cfg(test)]
+mod openssl_tests;
+#[cfg(test)]
+mod test_keys;
+#[cfg(test)]
+pub(crate) mod test_pki;
+
 pub use algorithm::SignatureAlgorithm;
-pub use chain::{RevocationList, TrustAnchors, verify_chain};
-pub use hash::{Digest, HashAlgorithm};
-pub use rustls_pki_types::{CertificateDer, UnixTime};
-pub use tsu_certificate::TsuCertificate;
+pub use certificate::{
+    CertificateInvalid, RootParameters, TimestampingCaParameters, TsuParameters, UnsignedCertificate,
+};
+pub use chain::{ChainError, RevocationList, TrustAnchors, VerifiedChain, verify_chain};
+pub use crl::{Crl, CrlInvalid, CrlParameters, RevocationReason, RevokedCertificate, UnsignedCrl};
+pub use csr::{CsrInvalid, CsrParameters, UnsignedCsr};
+pub use hash::{Digest, HashAlgorithm, Hasher};
+pub use issuer::{Issuer, IssuerExtension, IssuerInvalid};
+pub use rustls_pki_types::{
+    CertificateDer, CertificateRevocationListDer, CertificateSigningRequestDer, UnixTime,
+};
+pub use serial::{CertificateSerial, SerialInvalid};
+pub use subject::{Subject, SubjectAttribute, SubjectFields, SubjectInvalid};
+pub use tsu_certificate::{TsuCertificate, TsuCertificateInvalid};
+pub use unsigned::AttachError;
+pub use url::{PublicUrl, UrlInvalid};
+pub use utc::Utc;
+pub use validity::{Validity, ValidityInvalid};
+pub use verify_signature::SignatureInvalid;
