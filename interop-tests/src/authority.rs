@@ -5,7 +5,6 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,55 +14,52 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::connection::{Connection, HttpReply};
-use crate::program;
-use crate::tools::{Finished, finish};
+use crate::tools::Finished;
 
 /// `attestamp serve`, ended when dropped.
 #[derive(Debug)]
 pub struct Authority {
     child: Child,
     address: SocketAddr,
-    said: Arc<Mutex<String>>,
-    readers: Vec<JoinHandle<()>>,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+/// What became of a start.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// It serves.
+    Ready(Authority),
+    /// It ended instead.
+    Ended(Finished),
 }
 
 impl Authority {
-    /// Starts `attestamp --data DIR serve` and waits until it is ready.
-    pub(crate) fn start(data: &Path) -> Result<Self> {
-        let mut child = serve(data)?
+    /// Runs `attestamp … serve --listen 127.0.0.1:0` until it is ready or has ended.
+    pub(crate) fn start(mut command: Command) -> Result<Start> {
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .context("could not start attestamp")?;
-        let said = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = channel();
-        let readers = [
-            child.stdout.take().map(|stream| follow(stream, sender.clone(), Arc::clone(&said))),
-            child.stderr.take().map(|stream| follow(stream, sender, Arc::clone(&said))),
-        ];
-        let mut authority = Self {
-            child,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            said,
-            readers: readers.into_iter().flatten().collect(),
-        };
+        let stdout = Stream::follow(child.stdout.take().context("stdout")?, sender.clone());
+        let stderr = Stream::follow(child.stderr.take().context("stderr")?, sender);
+        let mut authority = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), stdout, stderr };
         match ready_address(&lines) {
-            Some(address) => authority.address = address,
-            None => {
-                let status = authority.child.wait()?;
-                bail!("attestamp ended before it was ready ({status}):\n{}", authority.said());
+            Some(address) => {
+                authority.address = address;
+                Ok(Start::Ready(authority))
             }
-        }
-        Ok(authority)
-    }
-
-    /// Runs `attestamp --data DIR serve` where it must refuse to start. A program that serves all the same is ended.
-    pub(crate) fn refusal(data: &Path) -> Result<Finished> {
-        match Self::start(data) {
-            Ok(authority) => bail!("attestamp should have refused to start:\n{}", authority.said()),
-            // The second run is the one that is judged: it ends by itself, as the first did.
-            Err(_) => Ok(finish(serve(data)?)?),
+            // Both streams are at their end.
+            None => Ok(Start::Ended(Finished {
+                command: format!("{command:?}"),
+                status: authority.child.wait()?,
+                stdout: authority.stdout.said(),
+                stderr: authority.stderr.said(),
+            })),
         }
     }
 
@@ -79,10 +75,10 @@ impl Authority {
         format!("http://{}{path}", self.address)
     }
 
-    /// All that it has said so far, on both streams.
+    /// All that it has said so far, standard output first.
     #[must_use]
     pub fn said(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        format!("{}{}", self.stdout.said(), self.stderr.said())
     }
 
     /// Opens a connection.
@@ -138,9 +134,8 @@ impl Authority {
     pub fn stop(mut self) -> Result<String> {
         kill_process(self.pid()?, Signal::TERM).context("could not send SIGTERM")?;
         let status = self.child.wait()?;
-        for reader in self.readers.drain(..) {
-            let _ = reader.join();
-        }
+        self.stdout.wait_for_end();
+        self.stderr.wait_for_end();
         let said = self.said();
         if !status.success() {
             bail!("SIGTERM ended attestamp with {status}:\n{said}");
@@ -174,28 +169,40 @@ impl Drop for Authority {
     }
 }
 
-fn serve(data: &Path) -> Result<Command> {
-    let mut command = program::command()?;
-    command.arg("--data").arg(data).args(["serve", "--listen", "127.0.0.1:0"]);
-    Ok(command)
+/// One of the program's streams, read to its end on a thread: the program must never wait for a full pipe.
+#[derive(Debug)]
+struct Stream {
+    said: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
-/// Reads a stream to its end on a thread: the program must never wait for a full pipe.
-fn follow(
-    stream: impl Read + Send + 'static,
-    lines: Sender<String>,
-    said: Arc<Mutex<String>>,
-) -> JoinHandle<()> {
-    thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-            said.push_str(&line);
-            said.push('\n');
-            drop(said);
-            // Nobody listens once the program is ready.
-            let _ = lines.send(line);
+impl Stream {
+    fn follow(stream: impl Read + Send + 'static, lines: Sender<String>) -> Self {
+        let said = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&said);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push_str(&line);
+                kept.push('\n');
+                drop(kept);
+                // Nobody listens once the program is ready.
+                let _ = lines.send(line);
+            }
+        });
+        Self { said, reader: Some(reader) }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn wait_for_end(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            // It cannot panic, and its text is kept either way.
+            let _ = reader.join();
         }
-    })
+    }
 }
 
 /// The address in the line that says `listening`; `None` if both streams end before.

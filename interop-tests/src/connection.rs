@@ -35,7 +35,8 @@ impl Connection {
     /// # Errors
     /// When nothing listens.
     pub fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).with_context(|| format!("could not connect to {address}"))?;
+        let stream =
+            TcpStream::connect(address).with_context(|| format!("could not connect to {address}"))?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream), address })

@@ -1,19 +1,21 @@
 //! A data folder of its own for each test, and the commands on it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Start};
 use crate::program;
-use crate::tools::Finished;
+use crate::tools::{Finished, finish};
 
 /// A data folder, with a folder for the test's own files beside it. Both are gone when it is dropped.
 #[derive(Debug)]
 pub struct DataFolder {
     root: TempDir,
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl DataFolder {
@@ -22,8 +24,25 @@ impl DataFolder {
     /// # Errors
     /// When `init` fails.
     pub fn initialised() -> Result<Self> {
+        Self::initialised_with(&[])
+    }
+
+    /// [`DataFolder::initialised`] with the TSU `default` (P-256) alone: quicker, for tests that need no RSA.
+    ///
+    /// # Errors
+    /// When `init` fails.
+    pub fn with_default_tsu() -> Result<Self> {
+        Self::initialised_with(&["--tsu", "default:p-256"])
+    }
+
+    /// A folder in which `attestamp init` has run with these options. The clock is the system's: no test may depend on
+    /// whether the machine's is synchronised.
+    ///
+    /// # Errors
+    /// When `init` fails.
+    pub fn initialised_with(options: &[&str]) -> Result<Self> {
         let folder = Self::empty()?;
-        folder.run(&["init"])?.succeeded()?;
+        folder.run(&[&["init", "--clock", "system"], options].concat())?.succeeded()?;
         Ok(folder)
     }
 
@@ -32,7 +51,7 @@ impl DataFolder {
     /// # Errors
     /// When there is no place for temporary files.
     pub fn empty() -> Result<Self> {
-        let folder = Self { root: TempDir::with_prefix("attestamp-interop-")? };
+        let folder = Self { root: TempDir::with_prefix("attestamp-interop-")?, variables: Vec::new() };
         std::fs::create_dir(folder.work())?;
         Ok(folder)
     }
@@ -49,14 +68,19 @@ impl DataFolder {
         self.root.path().join("work")
     }
 
+    /// Sets an environment variable for every command on this folder from now on.
+    pub fn set_variable(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.variables.push((name, value.into()));
+    }
+
     /// Runs `attestamp --data DIR ARGUMENTS…` to its end.
     ///
     /// # Errors
     /// When the program cannot be started.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<Finished> {
-        let mut all = vec![OsStr::new("--data").to_owned(), self.path().into_os_string()];
-        all.extend(arguments.iter().map(|argument| argument.as_ref().to_owned()));
-        program::run(&all)
+        let mut command = self.command()?;
+        command.args(arguments);
+        finish(command).context("could not run attestamp")
     }
 
     /// Starts `attestamp serve` on a free port and waits until it is ready.
@@ -64,7 +88,10 @@ impl DataFolder {
     /// # Errors
     /// When it ends before it is ready, with all that it said.
     pub fn serve(&self) -> Result<Authority> {
-        Authority::start(&self.path())
+        match Authority::start(self.command()?)? {
+            Start::Ready(authority) => Ok(authority),
+            Start::Ended(finished) => bail!("attestamp ended before it was ready: {finished}"),
+        }
     }
 
     /// Runs `attestamp serve` where it must refuse to start, and gives what it said.
@@ -72,7 +99,17 @@ impl DataFolder {
     /// # Errors
     /// When it starts to serve.
     pub fn serve_refused(&self) -> Result<Finished> {
-        Authority::refusal(&self.path())
+        match Authority::start(self.command()?)? {
+            Start::Ready(authority) => bail!("attestamp should have refused to start:\n{}", authority.said()),
+            Start::Ended(finished) => Ok(finished),
+        }
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = program::command()?;
+        command.arg("--data").arg(self.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        Ok(command)
     }
 
     /// Changes the configuration: `from` must be in it, and becomes `to`.

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::tools::{Finished, finish};
+use crate::tools::finish;
 
 /// Path of the program under test, built first if need be.
 ///
@@ -34,16 +34,6 @@ pub fn command() -> Result<Command> {
         command.env_remove(variable);
     }
     Ok(command)
-}
-
-/// Runs the program to its end.
-///
-/// # Errors
-/// When it does not build or start. Its own failure is no error here: ask [`Finished::succeeded`].
-pub fn run<A: AsRef<OsStr>>(arguments: &[A]) -> Result<Finished> {
-    let mut command = command()?;
-    command.args(arguments);
-    finish(command).context("could not run attestamp")
 }
 
 fn locate() -> Result<PathBuf> {

@@ -78,7 +78,11 @@ pub fn rejected(reply: &HttpReply, failure: &[u8]) -> Result<()> {
     let [status, texts, fail_info] = fields.as_slice() else {
         anyhow::bail!("PKIStatusInfo with {} fields", fields.len())
     };
-    ensure!(fail_info.encoded == failure, "failInfo {:02x?} where {failure:02x?} should be", fail_info.encoded);
+    ensure!(
+        fail_info.encoded == failure,
+        "failInfo {:02x?} where {failure:02x?} should be",
+        fail_info.encoded
+    );
     ensure!(status.encoded == [0x02, 0x01, 0x02], "status {:02x?}, rejection(2) expected", status.encoded);
     let text = texts.expect_tag(der::SEQUENCE)?.child(0)?.expect_tag(der::UTF8_STRING)?;
     let text = std::str::from_utf8(text.content)?;
@@ -138,8 +142,7 @@ fn tst_info_fields(tst_info: &[u8]) -> Result<Granted> {
         anyhow::bail!("TSTInfo with {} fields", fields.len())
     };
     ensure!(version.encoded == [0x02, 0x01, 0x01], "TSTInfo version {:02x?}", version.encoded);
-    let of_tag =
-        |tag: u8| optional.iter().find(|field| field.tag == tag).map(|field| field.encoded.to_vec());
+    let of_tag = |tag: u8| optional.iter().find(|field| field.tag == tag).map(|field| field.encoded.to_vec());
     ensure!(of_tag(der::BOOLEAN).is_none(), "ordering present: DER does not encode FALSE");
     Ok(Granted {
         token: Vec::new(),
@@ -170,7 +173,8 @@ pub fn check_serial(serial: &[u8]) -> Result<()> {
 /// # Errors
 /// When it does not.
 pub fn unix_seconds(gen_time: &str) -> Result<i64> {
-    let digits = gen_time.strip_suffix('Z').with_context(|| format!("genTime {gen_time:?} does not end in Z"))?;
+    let digits =
+        gen_time.strip_suffix('Z').with_context(|| format!("genTime {gen_time:?} does not end in Z"))?;
     ensure!(digits.len() == 14 && digits.bytes().all(|b| b.is_ascii_digit()), "genTime {gen_time:?}");
     let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", digits)?;
     Ok(time.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp().as_second())

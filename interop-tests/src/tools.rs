@@ -84,7 +84,7 @@ pub(crate) fn finish(mut command: Command) -> std::io::Result<Finished> {
 /// A program that has ended, with all that it said. Displayed, it is the whole story for a failed test.
 #[derive(Debug)]
 pub struct Finished {
-    command: String,
+    pub(crate) command: String,
     /// How it ended.
     pub status: ExitStatus,
     /// Its standard output.
@@ -117,7 +117,10 @@ impl Finished {
     /// # Errors
     /// With the whole output, otherwise.
     pub fn said(self, words: &str) -> Result<Self> {
-        ensure!(self.stdout.contains(words) || self.stderr.contains(words), "should have said {words:?}: {self}");
+        ensure!(
+            self.stdout.contains(words) || self.stderr.contains(words),
+            "should have said {words:?}: {self}"
+        );
         Ok(self)
     }
 

@@ -20,7 +20,7 @@ fn post(client: &Client, authority: &Authority, options: &[&str]) -> Result<Fini
 
 #[test]
 fn each_way_of_sending_the_same_request_gets_a_token() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     let ways: [(&[&str], &str); 8] = [
@@ -47,7 +47,7 @@ fn each_way_of_sending_the_same_request_gets_a_token() -> Result<()> {
 
 #[test]
 fn one_connection_is_kept_for_several_requests() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     client.query(&["-sha256"])?;
@@ -63,7 +63,7 @@ fn one_connection_is_kept_for_several_requests() -> Result<()> {
 
 #[test]
 fn what_is_no_timestamp_request_gets_its_own_status() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     client.query(&["-sha256"])?;

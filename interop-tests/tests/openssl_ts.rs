@@ -35,7 +35,8 @@ fn every_hash_with_and_without_certificate_and_nonce() -> Result<()> {
             for options in [&["-cert"][..], &[], &["-cert", "-no_nonce"], &["-no_nonce"]] {
                 client.stamp(&authority, &[&[hash], options].concat())?;
                 // Without the certificates in the token the verifier must be given them.
-                let chain: &[&str] = if options.contains(&"-cert") { &[] } else { &["-untrusted", "chain.pem"] };
+                let chain: &[&str] =
+                    if options.contains(&"-cert") { &[] } else { &["-untrusted", "chain.pem"] };
                 for against in [&["-data", "data"][..], &["-queryfile", "request.tsq"]] {
                     client
                         .verify(&[against, chain].concat())?
@@ -51,7 +52,7 @@ fn every_hash_with_and_without_certificate_and_nonce() -> Result<()> {
 
 #[test]
 fn each_algorithm_that_openssl_ts_can_verify() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let algorithms = ["p-256", "p-384", "rsa-2048", "rsa-3072", "rsa-4096"];
     for algorithm in algorithms {
         folder.run(&["tsu", "new", &format!("on-{algorithm}"), "--algorithm", algorithm])?.succeeded()?;
@@ -71,13 +72,13 @@ fn each_algorithm_that_openssl_ts_can_verify() -> Result<()> {
 
 #[test]
 fn without_the_intermediate_or_the_root_openssl_refuses() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     client.stamp(&authority, &["-sha256"])?;
     client.verify(&["-data", "data"])?.failed()?.said("Verification: FAILED")?;
     // Another authority's root is not this token's.
-    let other_folder = DataFolder::initialised()?;
+    let other_folder = DataFolder::with_default_tsu()?;
     let other = other_folder.serve()?;
     client.stamp(&authority, &["-sha256", "-cert"])?;
     folder.write("root.pem", other.fetch("/pki/root.pem")?)?;
@@ -87,7 +88,7 @@ fn without_the_intermediate_or_the_root_openssl_refuses() -> Result<()> {
 
 #[test]
 fn a_token_is_good_for_its_own_data_and_request_alone() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     client.stamp(&authority, &["-sha256", "-cert"])?;
@@ -100,7 +101,7 @@ fn a_token_is_good_for_its_own_data_and_request_alone() -> Result<()> {
 
 #[test]
 fn a_requested_policy_is_in_the_token_and_an_unknown_one_is_refused() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     let policy = default_policy(&authority)?;
@@ -115,17 +116,20 @@ fn a_requested_policy_is_in_the_token_and_an_unknown_one_is_refused() -> Result<
 
 #[test]
 fn sha_1_is_refused_as_a_bad_algorithm() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     client.stamp(&authority, &["-sha1", "-cert"])?;
-    client.reply_text()?.said("Status: Rejected.")?.said("unrecognized or unsupported algorithm identifier")?;
+    client
+        .reply_text()?
+        .said("Status: Rejected.")?
+        .said("unrecognized or unsupported algorithm identifier")?;
     Ok(())
 }
 
 #[test]
 fn at_a_time_before_and_after_the_validity_openssl_refuses() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     client.stamp(&authority, &["-sha256", "-cert"])?;
@@ -141,7 +145,7 @@ fn at_a_time_before_and_after_the_validity_openssl_refuses() -> Result<()> {
 
 #[test]
 fn the_text_of_a_reply_shows_what_the_profile_promises() -> Result<()> {
-    let folder = DataFolder::initialised()?;
+    let folder = DataFolder::with_default_tsu()?;
     let authority = folder.serve()?;
     let client = Client::of(&folder, &authority, "default")?;
     client.stamp(&authority, &["-sha256", "-cert"])?;

@@ -18,7 +18,7 @@ struct Running {
 
 impl Running {
     fn start() -> Result<Self> {
-        let folder = DataFolder::initialised()?;
+        let folder = DataFolder::with_default_tsu()?;
         Ok(Self { authority: folder.serve()?, _folder: folder })
     }
 
@@ -178,7 +178,10 @@ fn a1_12_nonces_are_echoed_byte_for_byte() -> Result<()> {
     ];
     for nonce in nonces {
         let request = Request { nonce: integer(nonce), ..request()? };
-        ensure!(running.granted(&request)?.nonce.as_deref() == Some(request.nonce.as_slice()), "{nonce:02x?}");
+        ensure!(
+            running.granted(&request)?.nonce.as_deref() == Some(request.nonce.as_slice()),
+            "{nonce:02x?}"
+        );
     }
     Ok(())
 }

@@ -12,10 +12,8 @@ fn fetches_tokens_that_openssl_verifies() -> Result<()> {
     let client = Client::of(&folder, &authority, "default")?;
     for path in ["/", "/tsa", "/tsa/default"] {
         client.query(&["-sha256", "-cert"])?;
-        let finished = TSGET.run(
-            client.folder(),
-            &["-h", &authority.url(path), "-v", "-o", "reply.tsr", "request.tsq"],
-        )?;
+        let finished = TSGET
+            .run(client.folder(), &["-h", &authority.url(path), "-v", "-o", "reply.tsr", "request.tsq"])?;
         ensure!(
             !finished.stderr.contains("Curl/Easy.pm"),
             "tsget's Perl module is not installed: install the Debian package libwww-curl-perl\n{finished}"
