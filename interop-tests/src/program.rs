@@ -1,0 +1,67 @@
+//! Where the program under test is, and its command line.
+//!
+//! Cargo does not tell a test where another package's program is, so it is built here (a moment when it is fresh) beside
+//! the test's own executable. `ATTESTAMP_PROGRAM` names another one to test, as an installed release.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::tools::finish;
+
+/// Path of the program under test, built first if need be.
+///
+/// # Errors
+/// When it does not build.
+pub fn program() -> Result<&'static Path> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| locate().map_err(|error| format!("{error:#}")))
+        .as_deref()
+        .map_err(|message| anyhow!(message.clone()))
+}
+
+/// A command of the program, with nothing of the tester's own environment that it would read.
+///
+/// # Errors
+/// When the program does not build.
+pub fn command() -> Result<Command> {
+    let mut command = Command::new(program()?);
+    for variable in ["ATTESTAMP_DATA", "RUST_LOG", "RUST_BACKTRACE", "CREDENTIALS_DIRECTORY", "LISTEN_FDS"] {
+        command.env_remove(variable);
+    }
+    Ok(command)
+}
+
+fn locate() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("ATTESTAMP_PROGRAM") {
+        let path = PathBuf::from(path);
+        ensure!(path.is_file(), "ATTESTAMP_PROGRAM names no file: {}", path.display());
+        return Ok(path);
+    }
+    // target/PROFILE/deps/test-HASH
+    let this_test = std::env::current_exe()?;
+    let profile_folder = this_test
+        .parent()
+        .and_then(Path::parent)
+        .with_context(|| format!("{} is not in a target folder", this_test.display()))?;
+    let mut build = Command::new(env!("CARGO"));
+    build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--locked", "-p", "attestamp"]);
+    let profile = profile_folder.file_name().and_then(OsStr::to_str).unwrap_or("debug");
+    build.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
+    if let Some(target_folder) = profile_folder.parent() {
+        build.arg("--target-dir").arg(target_folder);
+    }
+    // What cargo set for this test is not for the build: build scripts would be run again for it.
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME" {
+            build.env_remove(&variable);
+        }
+    }
+    finish(build).context("could not run cargo")?.succeeded().context("attestamp does not build")?;
+    Ok(profile_folder.join("attestamp"))
+}

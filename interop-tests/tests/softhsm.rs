@@ -1,0 +1,126 @@
+//! SoftHSM2 behind the same server: a second PKCS#11 module, reached by its path.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use attestamp_interop_tests::authority::Authority;
+use attestamp_interop_tests::data_folder::DataFolder;
+use attestamp_interop_tests::openssl_ts::Client;
+use attestamp_interop_tests::reply::{self, failure};
+use attestamp_interop_tests::request::Request;
+use attestamp_interop_tests::tools::{PKCS11_TOOL, SOFTHSM2_UTIL};
+
+const PIN: &str = "softhsm-user-pin";
+
+fn module() -> Result<&'static Path> {
+    ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"]
+        .map(Path::new)
+        .into_iter()
+        .find(|path| path.is_file())
+        .context("libsofthsm2.so is not installed: install the Debian package softhsm2")
+}
+
+/// A data folder whose TSU `default` has its key in a SoftHSM2 token, which lies in the test's own folder.
+struct OnSoftHsm {
+    folder: DataFolder,
+    tokens: PathBuf,
+}
+
+impl OnSoftHsm {
+    fn create() -> Result<Self> {
+        let mut folder = DataFolder::empty()?;
+        let tokens = folder.work().join("tokens");
+        std::fs::create_dir(&tokens)?;
+        let configuration = folder.write(
+            "softhsm2.conf",
+            format!(
+                "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+                tokens.display()
+            ),
+        )?;
+        let variable: (&str, &OsStr) = ("SOFTHSM2_CONF", configuration.as_os_str());
+        #[rustfmt::skip]
+        SOFTHSM2_UTIL.run_with(&folder.work(), &[
+            "--init-token", "--free", "--label", "interop", "--so-pin", "softhsm-so-pin", "--pin", PIN,
+        ], &[variable])?.succeeded()?;
+        folder.set_variable("SOFTHSM2_CONF", configuration.as_os_str());
+        let pin = folder.write("pin", PIN)?;
+        #[rustfmt::skip]
+        folder.run(&[
+            "init".as_ref(), "--clock".as_ref(), "system".as_ref(), "--tsu".as_ref(), "default:p-256".as_ref(),
+            "--tsu".as_ref(), "rsa:rsa-2048".as_ref(), "--module".as_ref(), module()?.as_os_str(),
+            "--token".as_ref(), "pkcs11:token=interop".as_ref(), "--pin-file".as_ref(), pin.as_os_str(),
+        ])?.succeeded()?;
+        Ok(Self { folder, tokens })
+    }
+}
+
+fn rejected_with_system_failure(authority: &Authority) -> Result<()> {
+    let reply = authority.post("/tsa", &Request::of(b"the token is gone")?.encoded())?;
+    reply::rejected(&reply, failure::SYSTEM_FAILURE)
+}
+
+#[test]
+fn tokens_signed_in_softhsm_verify() -> Result<()> {
+    let softhsm = OnSoftHsm::create()?;
+    let authority = softhsm.folder.serve()?;
+    for tsu in ["default", "rsa"] {
+        let client = Client::of(&softhsm.folder, &authority, tsu)?;
+        for hash in ["-sha256", "-sha512"] {
+            client.stamp(&authority, &[hash, "-cert"])?;
+            client.verify(&["-queryfile", "request.tsq"])?.succeeded()?.said("Verification: OK")?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_keys_are_sensitive_and_never_extractable() -> Result<()> {
+    let softhsm = OnSoftHsm::create()?;
+    let configuration = softhsm.folder.work().join("softhsm2.conf");
+    #[rustfmt::skip]
+    let listed = PKCS11_TOOL.run_with(&softhsm.folder.work(), &[
+        "--module", &module()?.to_string_lossy(), "--login", "--pin", PIN, "--list-objects", "--type", "privkey",
+    ], &[("SOFTHSM2_CONF", configuration.as_os_str())])?.succeeded()?;
+    let keys = listed.stdout.matches("Private Key Object").count();
+    ensure!(keys >= 2, "{listed}");
+    let guarded = listed.stdout.matches("sensitive, always sensitive, never extractable, local").count();
+    ensure!(guarded == keys, "{guarded} of {keys} keys are guarded: {listed}");
+    Ok(())
+}
+
+#[test]
+fn a1_9_without_the_token_nothing_is_issued_and_with_it_again_all_is() -> Result<()> {
+    let softhsm = OnSoftHsm::create()?;
+    let authority = softhsm.folder.serve()?;
+    let away = softhsm.folder.work().join("tokens-away");
+    std::fs::rename(&softhsm.tokens, &away)?;
+    rejected_with_system_failure(&authority)?;
+    let readiness = authority.connect()?.get("/readyz")?;
+    ensure!(readiness.status == 503, "/readyz answers {}", readiness.status);
+    std::fs::rename(&away, &softhsm.tokens)?;
+    // Recovery is the server's own and takes its time: ask until it grants, for as long as one would wait for it.
+    let request = Request::of(b"the token is back")?.encoded();
+    for _ in 0..100 {
+        if reply::granted(&authority.post("/tsa", &request)?).is_ok() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    bail!("no recovery within 20 seconds")
+}
+
+#[test]
+fn a_pin_from_an_environment_variable_is_taken_and_never_shown() -> Result<()> {
+    let mut softhsm = OnSoftHsm::create()?;
+    let pin_line = format!("pin-file = \"{}\"", softhsm.folder.work().join("pin").display());
+    softhsm.folder.edit_configuration(&pin_line, "pin-environment = \"INTEROP_PIN\"")?;
+    softhsm.folder.serve_refused()?.failed()?.said("INTEROP_PIN")?;
+    softhsm.folder.set_variable("INTEROP_PIN", PIN);
+    let said = softhsm.folder.serve()?.stop()?;
+    ensure!(!said.contains(PIN), "the PIN is in the log");
+    Ok(())
+}
