@@ -20,6 +20,7 @@ mod serial;
 mod strict_der;
 mod token;
 mod tst_info;
+pub mod verify;
 
 pub use accuracy::{Accuracy, AccuracyError};
 pub use failure::{Failure, Fault, PkiFailureInfo, Refusal};

@@ -33,7 +33,7 @@ pub enum Reason {
         available: usize,
     },
     /// Octets follow where the value must end.
-    #[error("{octets} octets too many")]
+    #[error("trailing data of length {octets}")]
     TrailingData {
         /// How many octets follow.
         octets: usize,

@@ -104,13 +104,13 @@ mod tests {
         let imprint = [hex!("302f 300b 0609 608648016503040201 0420").as_slice(), &[0xaa; 32]].concat();
         assert_eq!(
             query.clone().with_cert_req(false).to_der(),
-            [&hex!("3034 020101"), imprint.as_slice()].concat()
+            [hex!("3034 020101").as_slice(), &imprint].concat()
         );
         let full = query.with_policy("1.2.3".parse().unwrap()).with_nonce(&[0, 0x80, 1]);
         assert_eq!(full.nonce(), Some(hex!("008001").as_slice()));
         assert_eq!(
             full.to_der(),
-            [&hex!("3040 020101"), imprint.as_slice(), &hex!("0602 2a03 0203 008001 0101ff")].concat()
+            [hex!("3040 020101").as_slice(), &imprint, &hex!("0602 2a03 0203 008001 0101ff")].concat()
         );
     }
 
