@@ -1,0 +1,299 @@
+//! What a connection is doing, and until when it may.
+//!
+//! Every deadline of a connection is derived from a few atomics that requests set as they pass; one lazily armed timer
+//! per connection watches them (`connection`). No request arms a timer of its own.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
+
+use tokio::time::{Duration, Instant};
+
+use super::limits::HttpLimits;
+
+/// A moment as milliseconds since the connection was opened.
+pub(crate) type Moment = u64;
+
+const NEVER: Moment = u64::MAX;
+
+/// Shared by a connection's task, its socket and its requests.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    opened: Instant,
+    /// Which wait began at `since`; meaningless while requests are in flight.
+    phase: AtomicU32,
+    since: AtomicU64,
+    /// When the socket first refused bytes that are still buffered; `NEVER` if it has them all.
+    write_blocked_since: AtomicU64,
+    /// When the body of an HTTP/1 request must be complete; `NEVER` if none is awaited.
+    body_due: AtomicU64,
+    in_flight: AtomicU32,
+    /// Requests in flight by the generation in which they began.
+    generations: [AtomicU32; 2],
+    generation: AtomicU32,
+    is_http2: AtomicBool,
+    body_left: AtomicBool,
+}
+
+/// What a connection without requests waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The first byte, or the rest of a header.
+    Head,
+    /// The next request.
+    Idle,
+    /// The client's close.
+    Linger,
+}
+
+/// What the watch over a connection concludes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing before this moment.
+    Wait(Moment),
+    /// Idle for too long: say goodbye.
+    CloseIdle,
+    /// Drop the connection.
+    Drop(Overdue),
+}
+
+/// Which deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// The header did not come in time.
+    Head,
+    /// The client does not take its answers.
+    Write,
+    /// A request was not finished in time.
+    Request,
+    /// The client goes on sending after the answer.
+    Linger,
+}
+
+/// The part of the watch that only the connection's task has: when the generations of requests change.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    generation_ends: Moment,
+}
+
+/// One request in flight; dropped when its answer is in the socket's buffer or given up.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    activity: Arc<Activity>,
+    is_odd: bool,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            phase: AtomicU32::new(Phase::Head.code()),
+            since: AtomicU64::new(0),
+            write_blocked_since: AtomicU64::new(NEVER),
+            body_due: AtomicU64::new(NEVER),
+            in_flight: AtomicU32::new(0),
+            generations: [AtomicU32::new(0), AtomicU32::new(0)],
+            generation: AtomicU32::new(0),
+            is_http2: AtomicBool::new(false),
+            body_left: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        milliseconds(self.opened.elapsed())
+    }
+
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+        // Far enough for any wait, near enough for the timer.
+        self.opened + Duration::from_millis(moment.min(1 << 40))
+    }
+
+    /// Begins a request.
+    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
+        let is_odd = self.generation.load(Ordering::Relaxed) != 0;
+        self.generation_count(is_odd).fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { activity: Arc::clone(self), is_odd }
+    }
+
+    /// Bytes came in.
+    pub(crate) fn bytes_read(&self) {
+        if self.in_flight.load(Ordering::Relaxed) == 0
+            && !self.is_http2.load(Ordering::Relaxed)
+            && self.phase.load(Ordering::Relaxed) == Phase::Idle.code()
+        {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// The connection speaks HTTP/2, where control frames come at any time and do not begin a request.
+    pub(crate) fn speaks_http2(&self) {
+        self.is_http2.store(true, Ordering::Relaxed);
+        self.enter(Phase::Idle);
+    }
+
+    pub(crate) fn write_blocked(&self) {
+        if self.write_blocked_since.load(Ordering::Relaxed) == NEVER {
+            self.write_blocked_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn write_drained(&self) {
+        if self.write_blocked_since.load(Ordering::Relaxed) != NEVER {
+            self.write_blocked_since.store(NEVER, Ordering::Relaxed);
+        }
+    }
+
+    /// An HTTP/1 request waits for its body; returns until when. The watch then lets the request look at the clock.
+    pub(crate) fn await_body(&self, limit: Duration) -> Moment {
+        let due = after(self.now(), limit);
+        self.body_due.store(due, Ordering::Relaxed);
+        due
+    }
+
+    /// The wait for a body is over, one way or the other.
+    pub(crate) fn body_done(&self) {
+        self.body_due.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// A request was answered before its body was read to the end: more may come.
+    pub(crate) fn leave_body(&self) {
+        self.body_left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client may be sending something that nobody will read.
+    pub(crate) fn has_unread_input(&self) -> bool {
+        self.body_left.load(Ordering::Relaxed)
+            || self.in_flight.load(Ordering::Relaxed) > 0
+            || self.phase.load(Ordering::Relaxed) != Phase::Idle.code()
+    }
+
+    /// The TLS handshake is done: the time for the first header begins.
+    pub(crate) fn await_head(&self) {
+        self.enter(Phase::Head);
+    }
+
+    pub(crate) fn begin_linger(&self) {
+        self.enter(Phase::Linger);
+    }
+
+    /// For how long the connection has been waiting without a request; `None` if one is in flight.
+    pub(crate) fn waiting_for(&self) -> Option<Duration> {
+        (self.in_flight.load(Ordering::Relaxed) == 0)
+            .then(|| Duration::from_millis(self.now().saturating_sub(self.since.load(Ordering::Relaxed))))
+    }
+
+    fn generation_count(&self, is_odd: bool) -> &AtomicU32 {
+        let [even, odd] = &self.generations;
+        if is_odd { odd } else { even }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.since.store(self.now(), Ordering::Relaxed);
+        self.phase.store(phase.code(), Ordering::Relaxed);
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(limits: &HttpLimits) -> Self {
+        Self { generation_ends: after(0, limits.request) }
+    }
+
+    /// The earliest moment at which [`Self::check`] may conclude anything but waiting. Reads no clock.
+    pub(crate) fn due(&self, activity: &Activity, limits: &HttpLimits) -> Moment {
+        let write = after(activity.write_blocked_since.load(Ordering::Relaxed), limits.write);
+        let wait = if activity.in_flight.load(Ordering::Relaxed) > 0 {
+            self.generation_ends.min(activity.body_due.load(Ordering::Relaxed))
+        } else {
+            let since = activity.since.load(Ordering::Relaxed);
+            after(since, Phase::from_code(activity.phase.load(Ordering::Relaxed)).limit(limits))
+        };
+        write.min(wait)
+    }
+
+    /// What is to be done now.
+    pub(crate) fn check(&mut self, activity: &Activity, limits: &HttpLimits) -> Verdict {
+        let now = activity.now();
+        if after(activity.write_blocked_since.load(Ordering::Relaxed), limits.write) <= now {
+            return Verdict::Drop(Overdue::Write);
+        }
+        if activity.in_flight.load(Ordering::Relaxed) > 0 {
+            if activity.body_due.load(Ordering::Relaxed) <= now {
+                // Being polled is all that the request needs to see this itself and to answer 408.
+                activity.body_done();
+            }
+            if self.generation_ends <= now && self.turn_generation(activity, limits, now) {
+                return Verdict::Drop(Overdue::Request);
+            }
+        } else {
+            let phase = Phase::from_code(activity.phase.load(Ordering::Relaxed));
+            if after(activity.since.load(Ordering::Relaxed), phase.limit(limits)) <= now {
+                return match phase {
+                    Phase::Head => Verdict::Drop(Overdue::Head),
+                    Phase::Idle => Verdict::CloseIdle,
+                    Phase::Linger => Verdict::Drop(Overdue::Linger),
+                };
+            }
+        }
+        Verdict::Wait(self.due(activity, limits))
+    }
+
+    /// Begins a generation. True if requests of the one before the last are left: they are older than a whole one.
+    fn turn_generation(&mut self, activity: &Activity, limits: &HttpLimits, now: Moment) -> bool {
+        let [even, odd] = &activity.generations;
+        let (next, count) = match activity.generation.load(Ordering::Relaxed) {
+            0 => (1, odd),
+            _ => (0, even),
+        };
+        if count.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        activity.generation.store(next, Ordering::Relaxed);
+        self.generation_ends = after(now, limits.request);
+        false
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.activity.generation_count(self.is_odd).fetch_sub(1, Ordering::Relaxed);
+        if self.activity.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.activity.enter(Phase::Idle);
+        }
+    }
+}
+
+impl Phase {
+    const fn code(self) -> u32 {
+        match self {
+            Self::Head => 0,
+            Self::Idle => 1,
+            Self::Linger => 2,
+        }
+    }
+
+    const fn from_code(code: u32) -> Self {
+        match code {
+            0 => Self::Head,
+            1 => Self::Idle,
+            _ => Self::Linger,
+        }
+    }
+
+    const fn limit(self, limits: &HttpLimits) -> Duration {
+        match self {
+            Self::Head => limits.header_read,
+            Self::Idle => limits.keep_alive_idle,
+            Self::Linger => limits.linger,
+        }
+    }
+}
+
+fn after(moment: Moment, duration: Duration) -> Moment {
+    moment.saturating_add(milliseconds(duration))
+}
+
+fn milliseconds(duration: Duration) -> Moment {
+    Moment::try_from(duration.as_millis()).unwrap_or(NEVER)
+}

@@ -1,0 +1,84 @@
+//! What the HTTP layer asks of the authority behind it.
+//!
+//! A trait and not the authority itself, so that hostile input is tested against a double that needs no HSM. It names no
+//! HTTP: statuses and headers are made in the router.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::authority::{Authority, PkiFile, Readiness, TsuSummary};
+use crate::issue::StampOutcome;
+
+/// One timestamp request as it came in.
+#[derive(Debug)]
+pub struct StampRequest<'a> {
+    /// Names the request in the log; problem documents carry it too.
+    pub id: RequestId,
+    /// The TSU named by the path, unchecked but bounded by the header limit; `None` for `/` and `/tsa`.
+    pub tsu: Option<&'a str>,
+    /// The body, at most [`HttpLimits::body_bytes`](super::HttpLimits::body_bytes) long and possibly empty.
+    pub body: Bytes,
+}
+
+/// Name of one request, unique among the runs of the program that share a log, up to 32 random bits per run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    /// Random per run.
+    pub(crate) run: u32,
+    /// Counts up from zero in one run.
+    pub(crate) sequence: u64,
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:08x}-{:x}", self.run, self.sequence)
+    }
+}
+
+/// The authority as HTTP sees it. All methods but `stamp` answer from memory.
+pub trait Backend: Send + Sync + 'static {
+    /// Answers one timestamp request. Dropping the future must be safe at any point: clients leave.
+    fn stamp(&self, request: StampRequest<'_>) -> impl Future<Output = StampOutcome> + Send;
+
+    /// All TSUs, the default first.
+    fn tsus(&self) -> Vec<TsuSummary>;
+
+    /// The TSU's certificate as PEM; `None` if no TSU has that name.
+    fn certificate_pem(&self, tsu: &str) -> Option<Bytes>;
+
+    /// The TSU's certificate, intermediates and root as PEM; `None` if no TSU has that name.
+    fn chain_pem(&self, tsu: &str) -> Option<Bytes>;
+
+    /// A file under `/pki/`. The name has passed [`plain_file_name`](super::route::plain_file_name).
+    fn pki_file(&self, name: &str) -> Option<PkiFile>;
+
+    /// Whether a token could be issued now, and why not.
+    fn readiness(&self) -> Readiness;
+}
+
+impl Backend for Arc<Authority> {
+    async fn stamp(&self, request: StampRequest<'_>) -> StampOutcome {
+        Authority::stamp(self, request.tsu, request.body).await
+    }
+
+    fn tsus(&self) -> Vec<TsuSummary> {
+        Authority::tsus(self)
+    }
+
+    fn certificate_pem(&self, tsu: &str) -> Option<Bytes> {
+        Authority::certificate_pem(self, tsu)
+    }
+
+    fn chain_pem(&self, tsu: &str) -> Option<Bytes> {
+        Authority::chain_pem(self, tsu)
+    }
+
+    fn pki_file(&self, name: &str) -> Option<PkiFile> {
+        Authority::pki_file(self, name)
+    }
+
+    fn readiness(&self) -> Readiness {
+        Authority::readiness(self)
+    }
+}
