@@ -3,6 +3,7 @@
 //! ```text
 //! source      reads CLOCK_REALTIME, CLOCK_BOOTTIME and adjtimex          the only place that does
 //! check       one sample -> passed | warned | refused                    kernel (F2), jump (F4), leap second (F5)
+//! judge       one sample and what all checks say of it together
 //! gate        the checks' latest verdict; `now()` on the request path    F1: an old verdict is a refusal
 //! high_water  no instant before one that was issued, across restarts     F4
 //! ticker      the thread that refreshes the gate
@@ -47,6 +48,9 @@ pub use ticker::ClockTicker;
 pub const VERDICT_MAX_AGE: Duration = Duration::from_secs(2);
 /// Time between two samples: three may fail to come before a verdict is too old.
 pub const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The target of every log event about the clock, whichever file it comes from.
+const LOG_TARGET: &str = "attestamp::clock";
 
 /// Who vouches for the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -23,7 +23,7 @@ use super::kernel::{self, KernelCheck};
 use super::leap::{self, LeapCheck};
 use super::refusal::{ClockRefusal, ClockWarning};
 use super::source::{ClockPair, KernelUnreadable, TimeSource};
-use super::{ClockConfig, ClockMode, LeapSecondMode, VERDICT_MAX_AGE};
+use super::{ClockConfig, ClockMode, LOG_TARGET, LeapSecondMode, VERDICT_MAX_AGE};
 
 /// The gate. Shared by all requests.
 #[derive(Debug)]
@@ -159,12 +159,14 @@ impl ClockGate {
             let assessment = judge.assess(self.source.sample());
             let clocks = assessment.sample.clocks;
             // After a pause of any kind the lease has run out; without one, `renew_mark` sees to it.
-            if assessment.refusals.is_empty() && !self.mark.covers(clocks.realtime) {
+            if assessment.refusals.is_empty() && !self.mark.covers(clocks) {
                 self.renew_mark_at(clocks);
             }
             self.published.store(Arc::new(assessment));
         }
-        self.staleness_told.store(false, Ordering::Relaxed);
+        if self.staleness_told.swap(false, Ordering::Relaxed) {
+            tracing::info!(target: LOG_TARGET, "the clock is checked again");
+        }
         self.announce();
     }
 
@@ -228,7 +230,7 @@ impl ClockGate {
             Err(error) => {
                 if !self.renewal_failed.swap(true, Ordering::Relaxed) {
                     let source = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, source, "issuance stops within seconds: the latest time cannot be recorded");
+                    tracing::error!(target: LOG_TARGET, %error, source, "issuance stops within seconds: the latest time cannot be recorded");
                 }
             }
         }
@@ -240,7 +242,7 @@ impl ClockGate {
         self.examine(&assessment, clocks)?;
         let instant = UtcInstant::new(clocks.realtime.as_secs(), clocks.realtime.subsec_nanos())
             .map_err(|_| ClockRefusal::OutOfRange)?;
-        self.mark.admit(clocks.realtime, self.config.backward_tolerance)?;
+        self.mark.admit(clocks, self.config.backward_tolerance)?;
         Ok(TrustedTime {
             instant,
             error_bound: assessment.error_bound_at(clocks),
@@ -274,7 +276,7 @@ impl ClockGate {
     fn refusals_of(&self, assessment: &Assessment, clocks: ClockPair) -> Vec<ClockRefusal> {
         let mut refusals = Vec::new();
         let examined = self.examine(assessment, clocks).err();
-        let marked = self.mark.peek(clocks.realtime, self.config.backward_tolerance).err();
+        let marked = self.mark.peek(clocks, self.config.backward_tolerance).err();
         // A lease is not renewed while something else refuses: that it has run out is then no news.
         let marked = marked.filter(|refusal| examined.is_none() || *refusal != ClockRefusal::MarkNotStored);
         for refusal in examined.into_iter().chain(assessment.refusals.iter().copied()).chain(marked) {
@@ -296,7 +298,7 @@ impl ClockGate {
         if let ClockRefusal::Stale { .. } = refusal
             && !self.staleness_told.swap(true, Ordering::Relaxed)
         {
-            tracing::error!(code = refusal.code(), reason = %refusal, "no tokens are issued: clock");
+            tracing::error!(target: LOG_TARGET, code = refusal.code(), reason = %refusal, "no tokens are issued: clock");
         }
     }
 

@@ -1,18 +1,18 @@
 //! The latest instant issued, which no later token may lie well before: in memory for this process, and in the data
 //! folder for the next one (F4: also across restarts).
 //!
-//! Writing a file for each token would cost more than the signature. The file holds an *upper bound* instead: a lease,
-//! some seconds ahead, up to which this process may issue; it is renewed long before it ends, and nothing is issued
-//! beyond it. A clean shutdown writes the exact mark. After a crash the next process knows that nothing was issued
-//! later than the lease, and in the same boot it knows better: nothing later than what the old offset of
-//! CLOCK_REALTIME against CLOCK_BOOTTIME makes of the present. So a killed process starts again without waiting, and
-//! a clock that was set back meanwhile is noticed.
+//! Writing a file for each token would cost more than the signature. The file holds the mark and a *lease* instead, an
+//! instant some seconds ahead up to which this process may issue; it is renewed long before it ends, and nothing is
+//! issued beyond it. A clean shutdown writes the exact mark and no lease. After a crash the next process knows that
+//! nothing was issued later than the lease, and in the same boot it knows better: nothing later than what the old
+//! offset of CLOCK_REALTIME against CLOCK_BOOTTIME makes of the present. So a killed process starts again without
+//! waiting, and a clock that was set back meanwhile is noticed.
 //!
 //! A data folder restored from a backup restores its mark with it: that cannot be seen from here.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::refusal::ClockRefusal;
-use super::source::{BootId, ClockPair, TimeSource};
+use super::source::{BootId, ClockPair, TimeSource, signed};
 use crate::data_folder::{FILE_MODE, write_atomically};
 
 /// How far ahead of the clock the lease is written.
 const LEASE: Duration = Duration::from_secs(10);
 /// The lease is renewed when less than this is left of it: what a disk may take for one write.
 const RENEW_BELOW: Duration = Duration::from_secs(5);
-/// A step of the clock beyond this is written down at once.
+/// A step of the clock beyond this is written down before anything is issued after it.
 const OFFSET_SLACK: Duration = Duration::from_millis(10);
 const RECORD_VERSION: u32 = 1;
 
@@ -39,6 +39,8 @@ pub struct HighWaterMark {
     latest: AtomicU64,
     /// Nanoseconds since 1970.
     lease_end: AtomicU64,
+    /// CLOCK_REALTIME minus CLOCK_BOOTTIME in nanoseconds, as the lease was written.
+    leased_offset: AtomicI64,
     file: Option<Mutex<MarkFile>>,
 }
 
@@ -88,7 +90,6 @@ pub enum HighWaterError {
 struct MarkFile {
     path: PathBuf,
     boot: Option<BootId>,
-    leased_offset: Option<SignedDuration>,
 }
 
 /// The file's content.
@@ -96,19 +97,38 @@ struct MarkFile {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Record {
     version: u32,
-    /// Nothing was issued later than this.
+    /// Nothing was issued later than this before the record was written ...
     latest_unix_nanoseconds: u64,
-    /// Whether that is exact, written at a shutdown, or a lease.
-    exact: bool,
+    /// ... and what may have been since.
+    lease: Lease,
+    /// In which boot it was written.
     boot: Option<BootId>,
-    realtime_minus_boottime_nanoseconds: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+enum Lease {
+    /// Written at a shutdown: nothing.
+    Ended,
+    /// Instants up to its end.
+    Until {
+        /// Nanoseconds since 1970.
+        end: u64,
+        /// CLOCK_REALTIME minus CLOCK_BOOTTIME in nanoseconds.
+        offset: i64,
+    },
 }
 
 impl HighWaterMark {
     /// A mark that the next process does not learn of. For tests, and for commands that issue nothing.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { latest: AtomicU64::new(0), lease_end: AtomicU64::new(u64::MAX), file: None }
+        Self {
+            latest: AtomicU64::new(0),
+            lease_end: AtomicU64::new(u64::MAX),
+            leased_offset: AtomicI64::new(0),
+            file: None,
+        }
     }
 
     /// The mark that earlier processes left in this file; none, if there is no file. Nothing may be issued until
@@ -123,10 +143,11 @@ impl HighWaterMark {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(source) => return Err(HighWaterError::Unreadable { path: path.to_owned(), source }),
         };
-        let file = MarkFile { path: path.to_owned(), boot, leased_offset: None };
+        let file = MarkFile { path: path.to_owned(), boot };
         Ok(Self {
             latest: AtomicU64::new(latest),
             lease_end: AtomicU64::new(0),
+            leased_offset: AtomicI64::new(0),
             file: Some(Mutex::new(file)),
         })
     }
@@ -137,13 +158,14 @@ impl HighWaterMark {
         Duration::from_nanos(self.latest.load(Ordering::Acquire))
     }
 
-    /// Takes an instant that is about to be issued, and raises the mark to it. No lock: called for every token.
+    /// Takes CLOCK_REALTIME as an instant that is about to be issued, and raises the mark to it. No lock: called for
+    /// every token.
     ///
     /// # Errors
     /// [`ClockRefusal::BehindHighWaterMark`] if it is before the mark by more than `tolerance`;
-    /// [`ClockRefusal::MarkNotStored`] if it is beyond the lease.
-    pub fn admit(&self, realtime: Duration, tolerance: Duration) -> Result<(), ClockRefusal> {
-        let nanoseconds = self.leased_nanoseconds(realtime)?;
+    /// [`ClockRefusal::MarkNotStored`] if the lease does not cover it.
+    pub fn admit(&self, clocks: ClockPair, tolerance: Duration) -> Result<(), ClockRefusal> {
+        let nanoseconds = self.leased_nanoseconds(clocks)?;
         // One step, so that of two threads the second sees what the first has issued.
         let latest = self.latest.fetch_max(nanoseconds, Ordering::AcqRel);
         refuse_if_behind(nanoseconds, latest, tolerance)
@@ -153,15 +175,20 @@ impl HighWaterMark {
     ///
     /// # Errors
     /// As [`HighWaterMark::admit`].
-    pub fn peek(&self, realtime: Duration, tolerance: Duration) -> Result<(), ClockRefusal> {
-        let nanoseconds = self.leased_nanoseconds(realtime)?;
+    pub fn peek(&self, clocks: ClockPair, tolerance: Duration) -> Result<(), ClockRefusal> {
+        let nanoseconds = self.leased_nanoseconds(clocks)?;
         refuse_if_behind(nanoseconds, self.latest.load(Ordering::Acquire), tolerance)
     }
 
-    /// Whether the lease reaches this far.
+    /// Whether the lease reaches to these readings, and was written for a clock set as it is now.
     #[must_use]
-    pub fn covers(&self, realtime: Duration) -> bool {
-        nanoseconds_of(realtime) <= self.lease_end.load(Ordering::Acquire)
+    pub fn covers(&self, clocks: ClockPair) -> bool {
+        if self.file.is_none() {
+            return true;
+        }
+        let leased = SignedDuration::from_nanos(self.leased_offset.load(Ordering::Acquire));
+        let stepped = clocks.offset().saturating_sub(leased).unsigned_abs() > OFFSET_SLACK;
+        !stepped && nanoseconds_of(clocks.realtime) <= self.lease_end.load(Ordering::Acquire)
     }
 
     /// Writes a new lease if the present one is short, or if the clock was stepped since. Blocks on the disk.
@@ -170,18 +197,16 @@ impl HighWaterMark {
     /// [`HighWaterError::Unwritable`]: the lease stays as it is.
     pub fn renew(&self, clocks: ClockPair) -> Result<(), HighWaterError> {
         let Some(file) = &self.file else { return Ok(()) };
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let now = nanoseconds_of(clocks.realtime);
         let left = Duration::from_nanos(self.lease_end.load(Ordering::Acquire).saturating_sub(now));
-        let stepped = file
-            .leased_offset
-            .is_none_or(|offset| clocks.offset().saturating_sub(offset).unsigned_abs() > OFFSET_SLACK);
-        if (RENEW_BELOW..=LEASE).contains(&left) && !stepped {
+        if self.covers(clocks) && (RENEW_BELOW..=LEASE).contains(&left) {
             return Ok(());
         }
+        let offset = i64::try_from(clocks.offset().as_nanos()).unwrap_or(i64::MAX);
         let lease_end = now.saturating_add(nanoseconds_of(LEASE));
-        let upper_bound = lease_end.max(self.latest.load(Ordering::Acquire));
-        file.write(upper_bound, false, Some(clocks))?;
+        file.write(self.latest.load(Ordering::Acquire), Lease::Until { end: lease_end, offset })?;
+        self.leased_offset.store(offset, Ordering::Release);
         self.lease_end.store(lease_end, Ordering::Release);
         Ok(())
     }
@@ -192,41 +217,24 @@ impl HighWaterMark {
     /// [`HighWaterError::Unwritable`]: the next process then starts from the lease, as after a crash.
     pub fn close(&self) -> Result<(), HighWaterError> {
         let Some(file) = &self.file else { return Ok(()) };
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = file.lock().unwrap_or_else(PoisonError::into_inner);
         self.lease_end.store(0, Ordering::Release);
-        file.write(self.latest.load(Ordering::Acquire), true, None)
+        file.write(self.latest.load(Ordering::Acquire), Lease::Ended)
     }
 
-    fn leased_nanoseconds(&self, realtime: Duration) -> Result<u64, ClockRefusal> {
-        let nanoseconds = u64::try_from(realtime.as_nanos()).map_err(|_| ClockRefusal::OutOfRange)?;
-        if nanoseconds > self.lease_end.load(Ordering::Acquire) {
-            return Err(ClockRefusal::MarkNotStored);
-        }
-        Ok(nanoseconds)
+    fn leased_nanoseconds(&self, clocks: ClockPair) -> Result<u64, ClockRefusal> {
+        let nanoseconds = u64::try_from(clocks.realtime.as_nanos()).map_err(|_| ClockRefusal::OutOfRange)?;
+        if self.covers(clocks) { Ok(nanoseconds) } else { Err(ClockRefusal::MarkNotStored) }
     }
 }
 
 impl MarkFile {
-    fn write(
-        &mut self,
-        latest_unix_nanoseconds: u64,
-        exact: bool,
-        clocks: Option<ClockPair>,
-    ) -> Result<(), HighWaterError> {
-        let offset = clocks.map(ClockPair::offset);
-        let record = Record {
-            version: RECORD_VERSION,
-            latest_unix_nanoseconds,
-            exact,
-            boot: self.boot.clone(),
-            realtime_minus_boottime_nanoseconds: offset
-                .and_then(|offset| i64::try_from(offset.as_nanos()).ok()),
-        };
+    fn write(&self, latest_unix_nanoseconds: u64, lease: Lease) -> Result<(), HighWaterError> {
+        let record =
+            Record { version: RECORD_VERSION, latest_unix_nanoseconds, lease, boot: self.boot.clone() };
         let unwritable = |source| HighWaterError::Unwritable { path: self.path.clone(), source };
         let bytes = serde_json::to_vec(&record).map_err(|error| unwritable(error.into()))?;
-        write_atomically(&self.path, &bytes, FILE_MODE).map_err(unwritable)?;
-        self.leased_offset = offset;
-        Ok(())
+        write_atomically(&self.path, &bytes, FILE_MODE).map_err(unwritable)
     }
 }
 
@@ -249,16 +257,17 @@ impl Record {
     /// Nanoseconds since 1970 after which nothing was issued, as far as can be known now.
     fn upper_bound(&self, now: ClockPair, boot: Option<&BootId>) -> u64 {
         let same_boot = self.boot.is_some() && self.boot.as_ref() == boot;
-        match self.realtime_minus_boottime_nanoseconds {
-            Some(offset) if same_boot && !self.exact => {
+        let since = match self.lease {
+            Lease::Ended => 0,
+            Lease::Until { end, offset } if same_boot => {
                 // What the clock would show now had nobody touched it since: the crash was before that.
-                let untouched =
-                    i128::try_from(now.boottime.as_nanos()).map(|boottime| boottime + i128::from(offset));
-                let untouched = untouched.ok().and_then(|nanoseconds| u64::try_from(nanoseconds).ok());
-                self.latest_unix_nanoseconds.min(untouched.unwrap_or(u64::MAX))
+                let offset = SignedDuration::from_nanos(offset).saturating_add(signed(OFFSET_SLACK));
+                let untouched = signed(now.boottime).saturating_add(offset);
+                end.min(Duration::try_from(untouched).map_or(u64::MAX, nanoseconds_of))
             }
-            Some(_) | None => self.latest_unix_nanoseconds,
-        }
+            Lease::Until { end, .. } => end,
+        };
+        self.latest_unix_nanoseconds.max(since)
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::LOG_TARGET;
 use super::check::{Check, CheckHistory, CheckVerdict};
 use super::refusal::{ClockRefusal, ClockWarning, JumpRecord};
 use super::source::{ClockPair, ClockSample};
@@ -146,7 +147,7 @@ impl JumpCheck {
         self.recent.clear();
         self.state = State::Settling { by, since_boottime: now.boottime, clean_samples: 0 };
         self.last = Some(JumpRecord { by, realtime: now.realtime });
-        tracing::error!(
+        tracing::error!(target: LOG_TARGET,
             step_seconds = by.as_secs_f64(),
             realtime_unix_seconds = now.realtime.as_secs_f64(),
             "the clock was stepped"

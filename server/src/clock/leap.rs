@@ -15,6 +15,7 @@ use std::time::Duration;
 use attestamp_kernel_clock::{KernelClockReading, KernelClockState};
 use attestamp_tsa::UtcInstant;
 
+use super::LOG_TARGET;
 use super::LeapSecondMode;
 use super::check::{Check, CheckHistory, CheckVerdict};
 use super::refusal::{ClockRefusal, ClockWarning, LeapSecondRecord};
@@ -81,7 +82,7 @@ impl LeapCheck {
     fn record(&mut self, midnight: u64, sample: &ClockSample) {
         let Ok(midnight) = UtcInstant::new(midnight, 0) else { return };
         self.last = Some(LeapSecondRecord { midnight });
-        tracing::warn!(
+        tracing::warn!(target: LOG_TARGET,
             midnight_unix_seconds = midnight.unix_seconds(),
             realtime_unix_seconds = sample.clocks.realtime.as_secs_f64(),
             kernel = ?sample.kernel,
@@ -105,7 +106,7 @@ impl Check for LeapCheck {
             self.stopped = self.mode == LeapSecondMode::Stop;
         }
         if self.phase == Phase::InWindow && phase != Phase::InWindow {
-            tracing::info!(
+            tracing::info!(target: LOG_TARGET,
                 realtime_unix_seconds = sample.clocks.realtime.as_secs_f64(),
                 kernel = ?sample.kernel,
                 "leap second: passed"

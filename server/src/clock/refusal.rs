@@ -16,7 +16,8 @@ use super::source::KernelUnreadable;
 pub enum ClockRefusal {
     /// F1: the checks have not spoken for too long.
     #[error(
-        "the clock was last checked {age:?} ago, at most {limit:?} is allowed; the machine was suspended or is overloaded"
+        "the clock was last checked {:?} ago, at most {limit:?} is allowed; the machine was suspended or is overloaded",
+        to_millis(*.age)
     )]
     Stale {
         /// Age of the latest verdict.
@@ -72,7 +73,8 @@ pub enum ClockRefusal {
     },
     /// F4: CLOCK_REALTIME was stepped.
     #[error(
-        "the clock was stepped by {by:?}, more than {limit:?}; tokens are issued again once it has been steady"
+        "the clock was stepped {}, more than {limit:?}; tokens are issued again once it has been steady",
+        step_words(*.by)
     )]
     Jumped {
         /// The size of the step; positive if the clock was put forward.
@@ -91,8 +93,7 @@ pub enum ClockRefusal {
     LeapSecondStop,
     /// F4: an instant well before one that was issued.
     #[error(
-        "the clock is {behind:?} behind the latest time in a token, at most {tolerance:?} is allowed; wait, or set the clock right"
-    )]
+        "the clock is {:?} behind the latest time that a token may state already, at most {tolerance:?} is allowed; wait, or set the clock right", to_millis(*.behind))]
     BehindHighWaterMark {
         /// How far behind.
         behind: Duration,
@@ -100,7 +101,9 @@ pub enum ClockRefusal {
         tolerance: Duration,
     },
     /// F4: it cannot be written down how far time has come.
-    #[error("the latest time in a token cannot be recorded in the data folder; see the log for the reason")]
+    #[error(
+        "how far time has come is not recorded in the data folder; if this lasts, see the log for the reason"
+    )]
     MarkNotStored,
     /// The clock shows a year that no token can state.
     #[error("the clock is beyond the year 9999")]
@@ -115,8 +118,7 @@ pub enum ClockWarning {
     Unassured,
     /// F4: a step was accepted, in mode `system`, after the clock had been steady for a while.
     #[error(
-        "the clock was stepped by {by:?} and has been steady since; tokens issued before may state the wrong time"
-    )]
+        "the clock was stepped {} and has been steady since; tokens issued before may state the wrong time", step_words(*.by))]
     JumpAccepted {
         /// The size of the step; positive if the clock was put forward.
         by: SignedDuration,
@@ -174,6 +176,16 @@ impl ClockWarning {
             Self::LeapSecondAnnounced => "leap-second-announced",
         }
     }
+}
+
+fn step_words(by: SignedDuration) -> String {
+    let direction = if by.is_negative() { "back" } else { "forward" };
+    format!("{:?} {direction}", to_millis(by.unsigned_abs()))
+}
+
+/// For people: the digits beyond say nothing.
+fn to_millis(duration: Duration) -> Duration {
+    Duration::new(duration.as_secs(), duration.subsec_millis() * 1_000_000)
 }
 
 fn advice(chrony_present: bool) -> &'static str {
