@@ -4,7 +4,38 @@
 //! `cryptoki::context::Pkcs11::new_from_self()` finds them there, if the linker was told to export them: every package
 //! with a binary or tests needs the lines of this folder's `build.rs` in its own.
 //!
-//! This folder does nothing else: no configuration, no sessions, no keys.
+//! C_Initialize takes its configuration through a raw pointer, which `cryptoki` hands over in unsafe code only, so that
+//! one call is made here, for a database path; every other call is made through `cryptoki`. Built as a cdylib, the same token
+//! can be opened by `pkcs11-tool`, its database named by the environment variable `KRYOPTIC_CONF`.
+//!
+//! This folder does nothing else: no sessions, no keys, no policy.
+
+use std::ffi::CStr;
+
+use kryoptic_lib::fns::general;
+use kryoptic_lib::pkcs11::{CK_C_INITIALIZE_ARGS, CKF_OS_LOCKING_OK};
+
+/// Calls C_Initialize for the token whose SQLite database is at this path, and returns the CKR code.
+///
+/// The path must end in `.sql`: kryoptic takes any other string for something else. A database that does not exist is
+/// created, empty. Called again with another path it adds a slot, with the next free number, and returns
+/// `CKR_CRYPTOKI_ALREADY_INITIALIZED` (0x191) all the same; with a path that it already has, it changes nothing.
+///
+/// A database that cannot be opened stays in kryoptic's configuration and fails every later call, until C_Finalize.
+#[must_use]
+pub fn initialise(database: &CStr) -> u64 {
+    let mut arguments = CK_C_INITIALIZE_ARGS {
+        CreateMutex: None,
+        DestroyMutex: None,
+        LockMutex: None,
+        UnlockMutex: None,
+        flags: CKF_OS_LOCKING_OK,
+        pReserved: database.as_ptr().cast_mut().cast(),
+    };
+    // `arguments` and `database` outlive the call, and kryoptic copies the string (config.rs,
+    // `from_legacy_conf_string`) without writing through the pointer.
+    general::fn_initialize((&raw mut arguments).cast())
+}
 
 mod exported {
     //! The three C names, each one call deep.

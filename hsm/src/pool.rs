@@ -1,0 +1,272 @@
+//! Signing with one key from many threads, as fast as the token can and no faster than it can.
+//!
+//! A software token signs in 30 µs and a network HSM in milliseconds. For the first, handing the message to another
+//! thread and back would cost as much again, so the caller signs on its own thread with a session that it takes from a
+//! queue ([`Dispatch::Inline`]). For the second, as many threads as there are sessions wait in the HSM's library, fed
+//! from a bounded queue ([`Dispatch::Threads`]). Both refuse when they are full, so that waiting happens where a client
+//! can be told of it.
+//!
+//! Recovery is in `recovery.rs`, what it recovers in `source.rs`; neither the pool nor its errors know PKCS#11 beyond
+//! [`HsmError::remedy`]. The pool starts no runtime and knows none: a callback is called on one of its threads.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::error::HsmError;
+
+mod core;
+mod recovery;
+mod refusal;
+mod source;
+mod workers;
+
+pub use refusal::{PoolState, SignError};
+pub(crate) use source::TokenSource;
+pub use source::{SessionSource, SigningSession};
+
+use self::core::Core;
+use recovery::Signal;
+use workers::Job;
+
+/// Signatures quicker than this are made on the caller's thread; a hand-over and back costs about a tenth of it.
+const INLINE_LIMIT: Duration = Duration::from_micros(400);
+/// How often the test signature is made to measure it; the quickest counts, for the first ones warm caches up.
+const MEASUREMENTS: usize = 5;
+
+/// How signatures are to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DispatchChoice {
+    /// Measure the test signature: below 400 µs on the caller's thread, else on threads.
+    #[default]
+    Auto,
+    /// On the caller's thread.
+    Inline,
+    /// On one thread for each session.
+    Threads,
+}
+
+/// How signatures are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dispatch {
+    /// On the caller's thread.
+    Inline,
+    /// On one thread for each session.
+    Threads,
+}
+
+/// Limits of a pool.
+#[derive(Debug, Clone)]
+pub struct PoolConfig {
+    /// How many sessions sign at the same time.
+    pub sessions: NonZeroUsize,
+    /// How many requests may wait for a session; of no effect inline, where nothing waits.
+    pub queue_length: usize,
+    /// Where signatures are made.
+    pub dispatch: DispatchChoice,
+    /// A request that has waited longer than this is not signed any more. Also how long [`SigningPool::sign_now`] waits
+    /// for a thread's answer, and after how long a signature in the module counts as stalled.
+    pub deadline: Duration,
+    /// The first pause between two attempts at recovery; it doubles.
+    pub backoff_minimum: Duration,
+    /// The longest pause between two attempts at recovery.
+    pub backoff_maximum: Duration,
+    /// Whether to sign with copies of the key in the sessions' memory; `None` decides by the module: on the embedded
+    /// token, where they are several times as fast, and nowhere else, where a key may not be copied out of the device.
+    pub session_copies: Option<bool>,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            sessions: NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN),
+            queue_length: 256,
+            dispatch: DispatchChoice::Auto,
+            deadline: Duration::from_secs(5),
+            backoff_minimum: Duration::from_millis(100),
+            backoff_maximum: Duration::from_secs(30),
+            session_copies: None,
+        }
+    }
+}
+
+/// What a pool has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolCounters {
+    /// Signatures given to callers.
+    pub signatures: u64,
+    /// Requests that failed in the module.
+    pub failures: u64,
+    /// Requests refused because all sessions, or the queue, were taken.
+    pub busy: u64,
+    /// Requests dropped because they had waited too long.
+    pub expired: u64,
+    /// Sessions that were lost and opened again within a request.
+    pub reopened_sessions: u64,
+    /// Times that the pool came back up.
+    pub recoveries: u64,
+}
+
+/// Sessions that sign with one key. Stops when dropped.
+#[derive(Debug)]
+pub struct SigningPool {
+    core: Arc<Core>,
+    dispatch: Dispatch,
+    /// `None` inline.
+    jobs: Option<Sender<Job>>,
+    signals: Sender<Signal>,
+    /// Disconnected when the last of the pool's threads has ended.
+    ended: Receiver<()>,
+}
+
+impl SigningPool {
+    /// Starts a pool on sessions of any kind, a token's or a test's.
+    ///
+    /// # Errors
+    /// The first [`SessionSource::connect`]'s; [`HsmError::Thread`].
+    pub fn with_source(source: impl SessionSource, config: PoolConfig) -> Result<Self, HsmError> {
+        let mut sessions = source.connect(config.sessions)?;
+        let dispatch = match config.dispatch {
+            DispatchChoice::Inline => Dispatch::Inline,
+            DispatchChoice::Threads => Dispatch::Threads,
+            DispatchChoice::Auto => measure(&mut sessions)?,
+        };
+        let (signals, signals_out) = bounded(4);
+        let (alive, ended) = bounded(0);
+        let count = config.sessions.get();
+        let queue_length = config.queue_length;
+        let core = Arc::new(Core::new(Box::new(source), config, signals.clone()));
+        core.install(sessions, false);
+        let mut pool = Self { core: Arc::clone(&core), dispatch, jobs: None, signals, ended };
+        recovery::start(Arc::clone(&core), signals_out, alive.clone())?;
+        if dispatch == Dispatch::Threads {
+            let (jobs, jobs_out) = bounded(queue_length);
+            pool.jobs = Some(jobs);
+            for number in 0..count {
+                workers::start(number, Arc::clone(&core), jobs_out.clone(), alive.clone())?;
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Where signatures are made.
+    #[must_use]
+    pub fn dispatch(&self) -> Dispatch {
+        self.dispatch
+    }
+
+    /// Signs and waits: inline for the signature itself, with threads at most for the deadline.
+    ///
+    /// The signature is in the form that X.509 and CMS carry, for ECDSA a DER `Ecdsa-Sig-Value`.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn sign_now(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        if self.jobs.is_none() {
+            return self.core.sign(message);
+        }
+        let (answer, answered) = bounded(1);
+        let asked = Instant::now();
+        self.submit(message.to_vec(), move |signed| drop(answer.send(signed)))?;
+        let deadline = self.core.config.deadline;
+        match answered.recv_timeout(deadline) {
+            Ok(signed) => signed,
+            Err(_) => Err(SignError::DeadlinePassed { waited: asked.elapsed(), deadline }),
+        }
+    }
+
+    /// Signs and calls back: with threads from one of them, inline from this call itself.
+    ///
+    /// The callback is called once if this gives `Ok`, and not at all otherwise. It should hand its argument on and
+    /// return: the session's thread waits for it.
+    ///
+    /// # Errors
+    /// [`SignError::Busy`], [`SignError::Unavailable`] and [`SignError::Stopped`]; all else goes to the callback.
+    pub fn submit(
+        &self,
+        message: Vec<u8>,
+        done: impl FnOnce(Result<Vec<u8>, SignError>) + Send + 'static,
+    ) -> Result<(), SignError> {
+        let Some(jobs) = &self.jobs else {
+            match self.core.sign(&message) {
+                Err(
+                    refused @ (SignError::Busy { .. } | SignError::Unavailable { .. } | SignError::Stopped),
+                ) => return Err(refused),
+                signed => done(signed),
+            }
+            return Ok(());
+        };
+        self.core.check_up()?;
+        match jobs.try_send(Job { message, asked: Instant::now(), done: Box::new(done) }) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(self.core.busy()),
+            Err(TrySendError::Disconnected(_)) => Err(SignError::Stopped),
+        }
+    }
+
+    /// How the pool is.
+    #[must_use]
+    pub fn state(&self) -> PoolState {
+        self.core.state()
+    }
+
+    /// What the pool has done so far.
+    #[must_use]
+    pub fn counters(&self) -> PoolCounters {
+        self.core.counters.read()
+    }
+
+    /// How many requests wait for a session now; 0 inline.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.jobs.as_ref().map_or(0, Sender::len)
+    }
+
+    /// Tries to recover at once: a pool that is down, because its PIN was refused or its key replaced, and one that
+    /// would have waited. For a person who has put the cause right.
+    pub fn retry(&self) {
+        // Where the channel is full, an attempt is about to be made.
+        let _ = self.signals.try_send(Signal::Retry);
+    }
+
+    /// Closes the free sessions under the pool's feet, as a network HSM does after a while. For tests.
+    #[doc(hidden)]
+    pub fn dangerous_lose_sessions(&self) {
+        self.core.dangerous_lose_sessions();
+    }
+
+    /// Waits while the pool is recovering, but no longer than this; how it is then.
+    #[must_use]
+    pub fn wait_while_recovering(&self, at_most: Duration) -> PoolState {
+        self.core.wait_while_recovering(at_most)
+    }
+}
+
+impl Drop for SigningPool {
+    /// Requests that wait get [`SignError::Stopped`]. Threads that are stuck in the module are not waited for longer
+    /// than the deadline.
+    fn drop(&mut self) {
+        self.core.is_stopping.store(true, Ordering::SeqCst);
+        self.jobs = None;
+        let _ = self.signals.try_send(Signal::Stop);
+        let _ = self.ended.recv_timeout(self.core.config.deadline);
+        self.core.drop_sessions();
+    }
+}
+
+fn measure(sessions: &mut [Box<dyn SigningSession>]) -> Result<Dispatch, HsmError> {
+    let Some(session) = sessions.first_mut() else { return Ok(Dispatch::Inline) };
+    let mut quickest = Duration::MAX;
+    for _ in 0..MEASUREMENTS {
+        let began = Instant::now();
+        session.sign(source::TEST_MESSAGE)?;
+        quickest = quickest.min(began.elapsed());
+    }
+    Ok(if quickest < INLINE_LIMIT { Dispatch::Inline } else { Dispatch::Threads })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! The part of a pool that all its threads share: the sessions that are free, and how the pool is.
+//!
+//! A signature takes a session from a lock-free queue and puts it back. Sessions carry the number of the recovery that
+//! made them; one that comes back from an earlier time is dropped and never signs again.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use crossbeam_queue::ArrayQueue;
+
+use super::recovery::Signal;
+use super::refusal::{PoolState, SignError};
+use super::source::{SessionSource, SigningSession};
+use super::{PoolConfig, PoolCounters};
+use crate::error::{HsmError, Remedy};
+use crate::loaded::lock;
+
+/// What [`Core::taken`] holds for a session that is free.
+const FREE: u64 = 0;
+
+pub(crate) struct Core {
+    pub(crate) source: Box<dyn SessionSource>,
+    pub(crate) config: PoolConfig,
+    pub(crate) counters: Counters,
+    pub(crate) is_stopping: AtomicBool,
+    is_up: AtomicBool,
+    /// Which recovery made the sessions that may sign now.
+    generation: AtomicU64,
+    free: ArrayQueue<Lease>,
+    /// For each session, since when it has been signing, in microseconds after `began`, and 1 at least.
+    taken: Box<[AtomicU64]>,
+    began: Instant,
+    state: Mutex<PoolState>,
+    state_changed: Condvar,
+    signals: Sender<Signal>,
+}
+
+/// A session, and what it belongs to.
+struct Lease {
+    session: Box<dyn SigningSession>,
+    number: usize,
+    generation: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    signatures: AtomicU64,
+    failures: AtomicU64,
+    busy: AtomicU64,
+    pub(crate) expired: AtomicU64,
+    reopened_sessions: AtomicU64,
+    recoveries: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> PoolCounters {
+        PoolCounters {
+            signatures: self.signatures.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            busy: self.busy.load(Ordering::Relaxed),
+            expired: self.expired.load(Ordering::Relaxed),
+            reopened_sessions: self.reopened_sessions.load(Ordering::Relaxed),
+            recoveries: self.recoveries.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn new(source: Box<dyn SessionSource>, config: PoolConfig, signals: Sender<Signal>) -> Self {
+        let sessions = config.sessions.get();
+        Self {
+            source,
+            counters: Counters::default(),
+            is_stopping: AtomicBool::new(false),
+            is_up: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            // Twice, so that one that is put back just when a recovery begins is in nobody's way.
+            free: ArrayQueue::new(sessions.saturating_mul(2)),
+            taken: (0..sessions).map(|_| AtomicU64::new(FREE)).collect(),
+            began: Instant::now(),
+            state: Mutex::new(PoolState::Up),
+            state_changed: Condvar::new(),
+            signals,
+            config,
+        }
+    }
+
+    /// One signature on this thread.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.check_up()?;
+        let Some(mut lease) = self.take() else {
+            self.check_up()?;
+            return Err(self.busy());
+        };
+        let mut signed = guarded(|| lease.session.sign(message));
+        if let Err(error) = &signed
+            && error.remedy() == Remedy::ReopenSession
+        {
+            signed = guarded(|| {
+                lease.session.reopen()?;
+                self.counters.reopened_sessions.fetch_add(1, Ordering::Relaxed);
+                lease.session.sign(message)
+            });
+        }
+        match signed {
+            Ok(signature) => {
+                self.put_back(lease);
+                self.counters.signatures.fetch_add(1, Ordering::Relaxed);
+                Ok(signature)
+            }
+            Err(error) => {
+                self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                let reason = Arc::new(error);
+                if reason.remedy() == Remedy::FailRequest {
+                    self.put_back(lease);
+                } else {
+                    self.fault(lease, &reason);
+                }
+                Err(SignError::Failed { reason })
+            }
+        }
+    }
+
+    /// Whether requests are taken at all.
+    pub(crate) fn check_up(&self) -> Result<(), SignError> {
+        if self.is_up.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err(SignError::Stopped);
+        }
+        match &*lock(&self.state) {
+            PoolState::Up | PoolState::Stalled { .. } => Ok(()),
+            PoolState::Recovering { reason, .. } | PoolState::Down { reason } => {
+                Err(SignError::Unavailable { reason: Arc::clone(reason) })
+            }
+        }
+    }
+
+    pub(crate) fn busy(&self) -> SignError {
+        self.counters.busy.fetch_add(1, Ordering::Relaxed);
+        SignError::Busy { sessions: self.config.sessions.get(), queue_length: self.config.queue_length }
+    }
+
+    pub(crate) fn state(&self) -> PoolState {
+        let state = lock(&self.state).clone();
+        match (&state, self.stalled_for()) {
+            (PoolState::Up, Some(since)) => PoolState::Stalled { since },
+            _ => state,
+        }
+    }
+
+    pub(crate) fn set_state(&self, state: PoolState) {
+        *lock(&self.state) = state;
+        self.state_changed.notify_all();
+    }
+
+    pub(crate) fn wait_while_recovering(&self, at_most: Duration) -> PoolState {
+        let state = lock(&self.state);
+        let waited = self
+            .state_changed
+            .wait_timeout_while(state, at_most, |state| matches!(state, PoolState::Recovering { .. }));
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.state()
+    }
+
+    /// Puts new sessions to work.
+    pub(crate) fn install(&self, sessions: Vec<Box<dyn SigningSession>>, is_recovery: bool) {
+        self.drop_sessions();
+        let generation = self.generation.load(Ordering::SeqCst);
+        for (number, session) in sessions.into_iter().enumerate().take(self.taken.len()) {
+            // There is room: the queue is twice as long, and was emptied.
+            drop(self.free.push(Lease { session, number, generation }));
+        }
+        if is_recovery {
+            self.counters.recoveries.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut state = lock(&self.state);
+        *state = PoolState::Up;
+        self.is_up.store(true, Ordering::Release);
+        drop(state);
+        self.state_changed.notify_all();
+    }
+
+    /// Closes the sessions that nobody is using.
+    pub(crate) fn drop_sessions(&self) {
+        while self.free.pop().is_some() {}
+    }
+
+    pub(crate) fn dangerous_lose_sessions(&self) {
+        let leases: Vec<Lease> = std::iter::from_fn(|| self.free.pop()).collect();
+        for mut lease in leases {
+            lease.session.dangerous_lose();
+            drop(self.free.push(lease));
+        }
+    }
+
+    fn take(&self) -> Option<Lease> {
+        loop {
+            let lease = self.free.pop()?;
+            if lease.generation == self.generation.load(Ordering::Acquire) {
+                self.mark(lease.number, self.microseconds().max(1));
+                return Some(lease);
+            }
+        }
+    }
+
+    fn put_back(&self, lease: Lease) {
+        if lease.generation == self.generation.load(Ordering::Acquire) {
+            self.mark(lease.number, FREE);
+            drop(self.free.push(lease));
+        }
+    }
+
+    /// Takes the pool out of service, once for each generation of sessions, and has it recovered.
+    fn fault(&self, lease: Lease, reason: &Arc<HsmError>) {
+        let mut state = lock(&self.state);
+        if lease.generation == self.generation.load(Ordering::SeqCst) {
+            self.is_up.store(false, Ordering::Release);
+            self.generation.fetch_add(1, Ordering::SeqCst);
+            self.taken.iter().for_each(|taken| taken.store(FREE, Ordering::Relaxed));
+            *state = if reason.remedy() == Remedy::StayDown {
+                PoolState::Down { reason: Arc::clone(reason) }
+            } else {
+                let _ = self.signals.try_send(Signal::Fault);
+                PoolState::Recovering { reason: Arc::clone(reason), attempts: 0 }
+            };
+            self.state_changed.notify_all();
+        }
+        drop(state);
+        drop_guarded(lease.session);
+    }
+
+    fn mark(&self, number: usize, since: u64) {
+        if let Some(taken) = self.taken.get(number) {
+            taken.store(since, Ordering::Relaxed);
+        }
+    }
+
+    /// For how long no session has come back, if all are away and that is longer than the deadline.
+    fn stalled_for(&self) -> Option<Duration> {
+        let taken = self.taken.iter().map(|taken| taken.load(Ordering::Relaxed));
+        let latest = taken
+            .map(|since| (since != FREE).then_some(since))
+            .try_fold(0, |latest, since| since.map(|since| u64::max(latest, since)))?;
+        let since = Duration::from_micros(self.microseconds().saturating_sub(latest));
+        (since > self.config.deadline).then_some(since)
+    }
+
+    fn microseconds(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A panic in a session is an error like any other: nothing of ours is locked while it signs.
+pub(crate) fn guarded<T>(action: impl FnOnce() -> Result<T, HsmError>) -> Result<T, HsmError> {
+    catch_unwind(AssertUnwindSafe(action)).unwrap_or(Err(HsmError::Panicked))
+}
+
+fn drop_guarded(session: Box<dyn SigningSession>) {
+    drop(catch_unwind(AssertUnwindSafe(|| drop(session))));
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Core")
+            .field("config", &self.config)
+            .field("counters", &self.counters)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! The suite on the embedded token, and what holds for that token alone.
+
+mod suite;
+
+use std::os::unix::fs::PermissionsExt;
+
+use attestamp_hsm::{HsmError, Module, ModuleSource, Pkcs11Uri, StoreHealth};
+use suite::fixture::{Fixture, Kind, LABEL, SO_PIN, USER_PIN, pin};
+
+suite::whole_suite!(Kind::Embedded);
+
+#[test]
+fn a_missing_database_is_not_an_empty_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("token.sql");
+    let missing = Module::open(&ModuleSource::Embedded { database: database.clone() }).unwrap_err();
+    assert!(
+        matches!(&missing, HsmError::DatabaseMissing { path } if path.ends_with("token.sql")),
+        "{missing}"
+    );
+    assert!(!database.exists(), "opening must not make it");
+    let named = Module::open_or_create(&ModuleSource::Embedded { database: folder.path().join("token.db") });
+    assert!(matches!(named, Err(HsmError::DatabaseName { .. })));
+}
+
+#[test]
+fn the_database_is_its_owners_alone() {
+    fn test(fixture: &Fixture) {
+        let store = fixture.folder.join("store");
+        let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&store), 0o700);
+        for file in std::fs::read_dir(&store).unwrap() {
+            let path = file.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+    }
+    suite::fixture::run("the_database_is_its_owners_alone", Kind::Embedded, test);
+}
+
+#[test]
+fn a_store_that_is_gone_is_noticed() {
+    fn test(fixture: &Fixture) {
+        let database = fixture.folder.join("store/token.sql");
+        let aside = fixture.folder.join("store/aside.sql");
+        assert_eq!(fixture.token.store_health(), StoreHealth::Good);
+        std::fs::rename(&database, &aside).unwrap();
+        assert_eq!(fixture.token.store_health(), StoreHealth::Missing);
+        std::fs::copy(&aside, &database).unwrap();
+        assert_eq!(fixture.token.store_health(), StoreHealth::Exchanged);
+        std::fs::rename(&aside, &database).unwrap();
+        assert_eq!(fixture.token.store_health(), StoreHealth::Good);
+        std::fs::File::create(&database).unwrap();
+        assert_eq!(fixture.token.store_health(), StoreHealth::Empty);
+    }
+    suite::fixture::run("a_store_that_is_gone_is_noticed", Kind::Embedded, test);
+}
+
+#[test]
+fn two_databases_in_one_process_are_two_tokens() {
+    fn test(fixture: &Fixture) {
+        let source = ModuleSource::Embedded { database: fixture.folder.join("other/token.sql") };
+        let other = Module::open_or_create(&source).unwrap();
+        other.initialise_token("other", &pin(SO_PIN), &pin(USER_PIN)).unwrap();
+        let labels = |module: &Module| {
+            module.tokens().unwrap().into_iter().map(|token| token.label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(&fixture.module), [LABEL]);
+        assert_eq!(labels(&other), ["other"]);
+        let crossed = other.open_token(&Pkcs11Uri::for_token(LABEL), pin(USER_PIN)).unwrap_err();
+        assert!(
+            matches!(&crossed, HsmError::TokenMissing { present, .. } if present == &["other"]),
+            "{crossed}"
+        );
+        // Both are found again after a restart of the one library that they share.
+        fixture.module.dangerous_finalise().unwrap();
+        let again = Module::open(&source).unwrap();
+        assert_eq!(labels(&again), ["other"]);
+        assert_eq!(labels(&fixture.module), [LABEL]);
+    }
+    suite::fixture::run("two_databases_in_one_process_are_two_tokens", Kind::Embedded, test);
+}

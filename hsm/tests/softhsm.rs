@@ -1,0 +1,47 @@
+//! The suite on SoftHSM2 (Debian package `softhsm2`), which stands for every other module that is opened by its path.
+
+mod suite;
+
+use attestamp_hsm::{HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, PoolState};
+use suite::fixture::{Fixture, Kind, PATIENCE, quick};
+
+suite::whole_suite!(Kind::SoftHsm);
+
+#[test]
+fn a_missing_module_is_named() {
+    let source = ModuleSource::Library { path: "/nonexistent/libtoken.so".into() };
+    let missing = Module::open(&source).unwrap_err();
+    assert!(matches!(missing, HsmError::LibraryMissing { .. }));
+    assert!(missing.to_string().contains("/nonexistent/libtoken.so"), "{missing}");
+}
+
+#[test]
+fn a_file_that_is_no_module_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let unusable = Module::open(&ModuleSource::Library { path: file.path().to_owned() }).unwrap_err();
+    assert!(matches!(unusable, HsmError::LibraryUnusable { .. }), "{unusable}");
+}
+
+#[test]
+fn a_token_that_is_taken_away_and_put_back_signs_again() {
+    fn test(fixture: &Fixture) {
+        let id = KeyId::random().unwrap();
+        let key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &id, "tsu").unwrap();
+        let pool = fixture.token.signing_pool(&id, &key.spki_der, quick()).unwrap();
+        pool.sign_now(b"before").unwrap();
+
+        let tokens = fixture.folder.join("tokens");
+        let away = fixture.folder.join("away");
+        std::fs::rename(&tokens, &away).unwrap();
+        std::fs::create_dir(&tokens).unwrap();
+        pool.sign_now(b"away").unwrap_err();
+        assert!(matches!(pool.state(), PoolState::Recovering { .. }), "{}", pool.state());
+
+        std::fs::remove_dir_all(&tokens).unwrap();
+        std::fs::rename(&away, &tokens).unwrap();
+        let state = pool.wait_while_recovering(PATIENCE);
+        assert!(state.is_up(), "{state}");
+        pool.sign_now(b"after").unwrap();
+    }
+    suite::fixture::run("a_token_that_is_taken_away_and_put_back_signs_again", Kind::SoftHsm, test);
+}

@@ -1,0 +1,116 @@
+//! A fresh token for each test, in a process of its own.
+//!
+//! A PKCS#11 library is initialised once for a process, reads its configuration then, and one test here shuts it down
+//! under everybody's feet; so each test starts itself again as a child process, with the environment that it needs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use attestamp_hsm::{Module, ModuleSource, Pin, Pkcs11Uri, PoolConfig, Token};
+
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const CHILD: &str = "ATTESTAMP_HSM_TEST_FOLDER";
+pub const LABEL: &str = "suite";
+pub const SO_PIN: &str = "so-pin-12345678";
+pub const USER_PIN: &str = "user-pin-12345678";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Embedded,
+    SoftHsm,
+}
+
+/// An initialised token, and where it keeps its files.
+pub struct Fixture {
+    pub kind: Kind,
+    pub folder: PathBuf,
+    pub source: ModuleSource,
+    pub module: Module,
+    pub token: Token,
+}
+
+/// Runs one test in a process of its own with a token of its own.
+pub fn run(name: &str, kind: Kind, test: fn(&Fixture)) {
+    if let Some(folder) = std::env::var_os(CHILD) {
+        test(&Fixture::new(kind, Path::new(&folder)));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    if kind == Kind::SoftHsm {
+        assert!(Path::new(SOFTHSM).exists(), "there is no {SOFTHSM}: install the Debian package softhsm2");
+        let tokens = folder.path().join("tokens");
+        std::fs::create_dir(&tokens).unwrap();
+        let text = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            tokens.display()
+        );
+        std::fs::write(folder.path().join("softhsm2.conf"), text).unwrap();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, folder.path())
+        .env("SOFTHSM2_CONF", folder.path().join("softhsm2.conf"))
+        .env("ATTESTAMP_HSM_TEST_PIN", USER_PIN)
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name} failed in its own process, {}:\n{out}\n{err}", output.status);
+    assert!(out.contains("1 passed"), "{name} is not the name of a test:\n{out}");
+}
+
+impl Fixture {
+    fn new(kind: Kind, folder: &Path) -> Self {
+        let source = match kind {
+            Kind::Embedded => ModuleSource::Embedded { database: folder.join("store/token.sql") },
+            Kind::SoftHsm => ModuleSource::Library { path: SOFTHSM.into() },
+        };
+        let module = Module::open_or_create(&source).unwrap();
+        module.initialise_token(LABEL, &pin(SO_PIN), &pin(USER_PIN)).unwrap();
+        let token = module.open_token(&Pkcs11Uri::for_token(LABEL), pin(USER_PIN)).unwrap();
+        Self { kind, folder: folder.to_owned(), source, module, token }
+    }
+}
+
+pub fn pin(text: &str) -> Pin {
+    Pin::new(text.to_owned()).unwrap()
+}
+
+/// Quick recovery, so that tests are quick.
+pub fn quick() -> PoolConfig {
+    PoolConfig {
+        sessions: 4.try_into().unwrap(),
+        backoff_minimum: Duration::from_millis(5),
+        backoff_maximum: Duration::from_millis(50),
+        ..PoolConfig::default()
+    }
+}
+
+/// Far longer than anything takes: a test that waits for it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asserts on the verdict of OpenSSL.
+pub fn assert_openssl_verifies(
+    folder: &Path,
+    spki_der: &[u8],
+    digest: Option<&str>,
+    message: &[u8],
+    signature: &[u8],
+) {
+    for (name, bytes) in [("key.der", spki_der), ("message", message), ("signature", signature)] {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    let mut openssl = Command::new("openssl");
+    openssl
+        .current_dir(folder)
+        .args(["pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "key.der"]);
+    openssl.args(["-rawin", "-in", "message", "-sigfile", "signature"]);
+    openssl.args(digest.into_iter().flat_map(|digest| ["-digest", digest]));
+    let output = openssl.output().expect("the program openssl should be installed: it checks our signatures");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("Signature Verified Successfully"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
