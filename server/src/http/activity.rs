@@ -212,9 +212,8 @@ impl Watch {
         write.min(wait)
     }
 
-    /// What is to be done now.
-    pub(crate) fn check(&mut self, activity: &Activity, limits: &HttpLimits) -> Verdict {
-        let now = activity.now();
+    /// What is to be done at this moment, which is now.
+    pub(crate) fn check(&mut self, activity: &Activity, limits: &HttpLimits, now: Moment) -> Verdict {
         if after(activity.write_blocked_since.load(Ordering::Relaxed), limits.write) <= now {
             return Verdict::Drop(Overdue::Write);
         }
@@ -296,4 +295,98 @@ fn after(moment: Moment, duration: Duration) -> Moment {
 
 fn milliseconds(duration: Duration) -> Moment {
     Moment::try_from(duration.as_millis()).unwrap_or(NEVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Real time passes in milliseconds here; every deadline is minutes away from it.
+    fn limits() -> HttpLimits {
+        HttpLimits {
+            header_read: Duration::from_secs(1000),
+            body_read: Duration::from_secs(2000),
+            keep_alive_idle: Duration::from_secs(3000),
+            write: Duration::from_secs(500),
+            request: Duration::from_secs(4000),
+            linger: Duration::from_secs(100),
+            ..HttpLimits::default()
+        }
+    }
+
+    fn check_at(watch: &mut Watch, activity: &Activity, seconds: u64) -> Verdict {
+        watch.check(activity, &limits(), seconds * 1000)
+    }
+
+    #[test]
+    fn a_connection_without_a_header_is_dropped() {
+        let (activity, mut watch) = (Activity::new(), Watch::new(&limits()));
+        assert!(matches!(check_at(&mut watch, &activity, 999), Verdict::Wait(_)));
+        assert_eq!(check_at(&mut watch, &activity, 1000), Verdict::Drop(Overdue::Head));
+    }
+
+    #[test]
+    fn after_a_request_it_may_wait_and_the_next_header_counts_from_its_first_byte() {
+        let (activity, mut watch) = (Arc::new(Activity::new()), Watch::new(&limits()));
+        drop(activity.begin());
+        assert!(matches!(check_at(&mut watch, &activity, 2999), Verdict::Wait(_)));
+        assert_eq!(check_at(&mut watch, &activity, 3100), Verdict::CloseIdle);
+        activity.bytes_read();
+        assert_eq!(check_at(&mut watch, &activity, 1100), Verdict::Drop(Overdue::Head));
+    }
+
+    #[test]
+    fn control_frames_do_not_begin_a_header_in_http2() {
+        let (activity, mut watch) = (Activity::new(), Watch::new(&limits()));
+        activity.speaks_http2();
+        activity.bytes_read();
+        assert!(matches!(check_at(&mut watch, &activity, 2900), Verdict::Wait(_)));
+        assert_eq!(check_at(&mut watch, &activity, 3100), Verdict::CloseIdle);
+    }
+
+    #[test]
+    fn a_request_is_dropped_after_one_to_two_times_its_limit() {
+        let (activity, mut watch) = (Arc::new(Activity::new()), Watch::new(&limits()));
+        let request = activity.begin();
+        assert!(matches!(check_at(&mut watch, &activity, 4001), Verdict::Wait(_)));
+        assert!(matches!(check_at(&mut watch, &activity, 8000), Verdict::Wait(_)));
+        assert_eq!(check_at(&mut watch, &activity, 8002), Verdict::Drop(Overdue::Request));
+        drop(request);
+        assert!(matches!(check_at(&mut watch, &activity, 2000), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn requests_that_follow_each_other_do_not_add_up() {
+        let (activity, mut watch) = (Arc::new(Activity::new()), Watch::new(&limits()));
+        let mut current = activity.begin();
+        for turn in 1..20 {
+            assert!(matches!(check_at(&mut watch, &activity, turn * 4001), Verdict::Wait(_)), "{turn}");
+            let next = activity.begin();
+            drop(std::mem::replace(&mut current, next));
+        }
+    }
+
+    #[test]
+    fn a_blocked_write_counts_until_all_is_flushed() {
+        let (activity, mut watch) = (Arc::new(Activity::new()), Watch::new(&limits()));
+        let _request = activity.begin();
+        activity.write_blocked();
+        assert!(matches!(check_at(&mut watch, &activity, 499), Verdict::Wait(_)));
+        assert_eq!(check_at(&mut watch, &activity, 501), Verdict::Drop(Overdue::Write));
+        activity.write_drained();
+        assert!(matches!(check_at(&mut watch, &activity, 501), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn what_is_due_is_never_later_than_what_the_check_finds() {
+        let (activity, mut watch) = (Arc::new(Activity::new()), Watch::new(&limits()));
+        let request = activity.begin();
+        let due = activity.await_body(limits().body_read);
+        assert_eq!(watch.due(&activity, &limits()), due);
+        assert!(matches!(watch.check(&activity, &limits(), due), Verdict::Wait(until) if until > due));
+        drop(request);
+        activity.begin_linger();
+        assert!(watch.due(&activity, &limits()) <= 100_100);
+        assert_eq!(check_at(&mut watch, &activity, 101), Verdict::Drop(Overdue::Linger));
+    }
 }

@@ -147,7 +147,7 @@ impl Alarm<'_> {
             self.arm(due);
         }
         ready!(self.timer.as_mut().poll(context));
-        let verdict = self.watch.check(self.activity, self.limits);
+        let verdict = self.watch.check(self.activity, self.limits, self.activity.now());
         if let Verdict::Wait(until) = verdict {
             self.arm(until);
         }

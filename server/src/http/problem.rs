@@ -153,7 +153,7 @@ impl Problem {
 /// The answer to a connection that cannot be admitted, whole and as bytes: there is no HTTP state for it.
 pub(crate) const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Type: application/problem+json\r\n\
-    Content-Length: 144\r\n\
+    Content-Length: 141\r\n\
     Cache-Control: no-store\r\n\
     Retry-After: 5\r\n\
     Connection: close\r\n\
