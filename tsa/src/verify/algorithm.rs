@@ -8,6 +8,7 @@ use attestamp_certs::{HashAlgorithm, SignatureAlgorithm};
 use hex_literal::hex;
 
 use super::invalid::{TokenInvalid, TokenPart};
+use crate::malformed::Reason;
 use crate::strict_der::{Element, Oid, tag};
 
 /// rsaEncryption with NULL and without.
@@ -27,6 +28,10 @@ pub(super) fn read_hash(
     part: TokenPart,
 ) -> Result<(HashAlgorithm, Parameters), TokenInvalid> {
     let malformed = TokenInvalid::malformed(part);
+    if algorithm.tag != tag::SEQUENCE {
+        let reason = Reason::UnexpectedTag { expected: tag::SEQUENCE, found: Some(algorithm.tag) };
+        return Err(malformed(algorithm.malformed(reason)));
+    }
     let mut fields = algorithm.reader();
     let oid = fields.required(tag::OBJECT_IDENTIFIER).map_err(malformed)?;
     let oid = Oid::from_element(&oid).map_err(malformed)?;

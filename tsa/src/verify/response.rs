@@ -112,9 +112,7 @@ mod tests {
 
     #[test]
     fn trailing_zero_bits_are_passed_over() {
-        let response = hex!("300f 300d 020102 0308 07 80000000000000").to_vec();
-        let mut response = response;
-        response[1] = 0x0f;
+        let response = hex!("300f 300d 020102 0308 07 80000000000000");
         assert_eq!(TimeStampResp::decode(&response).unwrap().failure_info, Some(PkiFailureInfo::BadAlg));
     }
 
