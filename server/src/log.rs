@@ -1,1 +1,137 @@
-//! Logging.
+//! Logging: `tracing` events, for people on a terminal and as JSON lines everywhere else.
+//!
+//! Fields and not prose, so that both forms hold the same. The stream is the caller's choice: `serve` logs to standard
+//! output, which is its product; commands that print a result there log to standard error. Nothing here decides what
+//! is logged.
+
+use std::io::{self, IsTerminal};
+
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The environment variable that overrides the configured filter, as `info` or `attestamp::clock=debug,info`.
+pub const FILTER_VARIABLE: &str = "ATTESTAMP_LOG";
+
+const DEFAULT_FILTER: &str = "info";
+
+/// How to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Which events, in the syntax of `tracing-subscriber`'s `EnvFilter`. [`FILTER_VARIABLE`] overrides it.
+    pub filter: String,
+    /// In which form.
+    pub format: LogFormat,
+    /// Where to.
+    pub stream: LogStream,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// [`LogFormat::Human`] if the stream is a terminal, else [`LogFormat::Json`].
+    #[default]
+    Automatic,
+    /// One line of text.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogStream {
+    /// Standard output.
+    #[default]
+    StandardOutput,
+    /// Standard error.
+    StandardError,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The filter does not parse.
+    #[error("the log filter {filter:?} is not valid: write it as `info` or `attestamp::clock=debug,info`")]
+    Filter {
+        /// The filter as configured.
+        filter: String,
+        /// What the parser says.
+        source: ParseError,
+    },
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: DEFAULT_FILTER.to_owned(), format: LogFormat::default(), stream: LogStream::default() }
+    }
+}
+
+/// Sends this process's events, those of the `log` crate as well, where `config` says. The first call in a process
+/// counts; a later one checks its filter and changes nothing.
+///
+/// # Errors
+/// [`LogError::Filter`] if the filter does not parse.
+pub fn init(config: &LogConfig) -> Result<(), LogError> {
+    let overriding = std::env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let filter = parse_filter(overriding.as_deref().unwrap_or(&config.filter))?;
+    let subscriber = tracing_subscriber::registry().with(filter);
+    let (writer, terminal) = match config.stream {
+        LogStream::StandardOutput => (BoxMakeWriter::new(io::stdout), io::stdout().is_terminal()),
+        LogStream::StandardError => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(terminal);
+    let json = match config.format {
+        LogFormat::Automatic => !terminal,
+        LogFormat::Human => false,
+        LogFormat::Json => true,
+    };
+    // An error says that a subscriber is there already: the first call's, or a test's.
+    let _ = if json {
+        subscriber.with(lines.json().flatten_event(true)).try_init()
+    } else {
+        subscriber.with(lines).try_init()
+    };
+    Ok(())
+}
+
+/// The filter, with `cryptoki` silent unless it is named: that crate logs an error for every session that a token has
+/// closed by itself, and we report the CKR code with its context anyway.
+fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
+    let directives =
+        if filter.contains("cryptoki") { filter.to_owned() } else { format!("{filter},cryptoki=off") };
+    EnvFilter::builder()
+        .parse(directives)
+        .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_call_neither_panics_nor_fails() {
+        let config = LogConfig { stream: LogStream::StandardError, ..LogConfig::default() };
+        init(&config).expect("first");
+        init(&config).expect("second");
+        init(&LogConfig { format: LogFormat::Json, ..config }).expect("third");
+    }
+
+    #[test]
+    fn a_bad_filter_is_an_error_that_shows_it() {
+        let error = parse_filter("attestamp=loud").expect_err("no such level");
+        assert!(error.to_string().contains("attestamp=loud"), "{error}");
+        assert!(!error.to_string().contains("cryptoki"), "{error}");
+    }
+
+    #[test]
+    fn cryptoki_is_silent_unless_named() {
+        assert!(parse_filter("debug").expect("parses").to_string().contains("cryptoki=off"));
+        let named = parse_filter("info,cryptoki=debug").expect("parses").to_string();
+        assert!(named.contains("cryptoki=debug"), "{named}");
+        assert!(!named.contains("cryptoki=off"), "{named}");
+    }
+}

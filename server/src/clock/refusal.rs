@@ -1,0 +1,186 @@
+//! Why no token is issued now, and what an operator should know although tokens are issued (F2).
+//!
+//! Values with the numbers inside: the log, `/readyz`, the metrics and the refusal itself are all made from them, so
+//! they cannot tell different stories. A client learns `timeNotAvailable` of all of them and nothing else (A1.8).
+
+use std::time::Duration;
+
+use attestamp_tsa::UtcInstant;
+use jiff::SignedDuration;
+use thiserror::Error;
+
+use super::source::KernelUnreadable;
+
+/// Why the clock is not trusted now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ClockRefusal {
+    /// F1: the checks have not spoken for too long.
+    #[error(
+        "the clock was last checked {age:?} ago, at most {limit:?} is allowed; the machine was suspended or is overloaded"
+    )]
+    Stale {
+        /// Age of the latest verdict.
+        age: Duration,
+        /// The most it may be.
+        limit: Duration,
+    },
+    /// F2: `adjtimex` cannot be called.
+    #[error(
+        "the kernel does not tell the state of its clock; allow adjtimex in the sandbox, or set `clock.mode = \"system\"` and go without assurance"
+    )]
+    KernelUnreadable {
+        /// The system call's error.
+        #[source]
+        source: KernelUnreadable,
+    },
+    /// F2: `STA_CLOCKERR`.
+    #[error("the kernel reports a fault of the clock hardware (status {status:#06x})")]
+    ClockHardware {
+        /// The status word.
+        status: i32,
+    },
+    /// F2: `TIME_ERROR` or `STA_UNSYNC`.
+    #[error(
+        "the kernel's clock is not synchronised (status {status:#06x}, maxerror {maxerror_microseconds} µs); {}",
+        advice(*.chrony_present)
+    )]
+    NotSynchronised {
+        /// The status word.
+        status: i32,
+        /// The kernel's error bound.
+        maxerror_microseconds: i64,
+        /// Whether chronyd seems to run here: then it most likely lacks `rtcsync`.
+        chrony_present: bool,
+    },
+    /// F2: `maxerror` above the budget.
+    #[error(
+        "the kernel's clock may be wrong by {found_microseconds} µs, at most {budget_microseconds} µs are allowed; check the time service's sources"
+    )]
+    ErrorBoundExceeded {
+        /// The kernel's error bound.
+        found_microseconds: i64,
+        /// The budget.
+        budget_microseconds: i64,
+    },
+    /// F5: nobody knows whether a leap second is coming.
+    #[error(
+        "the kernel returned the undocumented clock state {state}: whether a leap second is coming is not known"
+    )]
+    LeapStateUnknown {
+        /// The value returned by `adjtimex`.
+        state: i32,
+    },
+    /// F4: CLOCK_REALTIME was stepped.
+    #[error(
+        "the clock was stepped by {by:?}, more than {limit:?}; tokens are issued again once it has been steady"
+    )]
+    Jumped {
+        /// The size of the step; positive if the clock was put forward.
+        by: SignedDuration,
+        /// The limit.
+        limit: Duration,
+    },
+    /// F4: one of the clocks stands still.
+    #[error("the clock stands still")]
+    Frozen,
+    /// F5, mode `pause`.
+    #[error("paused around a leap second, from 23:59:59 to 00:00:01 UTC")]
+    LeapSecondPause,
+    /// F5, mode `stop`.
+    #[error("stopped at a leap second; check the clock, then run `attestamp reload`")]
+    LeapSecondStop,
+    /// F4: an instant well before one that was issued.
+    #[error(
+        "the clock is {behind:?} behind the latest time in a token, at most {tolerance:?} is allowed; wait, or set the clock right"
+    )]
+    BehindHighWaterMark {
+        /// How far behind.
+        behind: Duration,
+        /// The most it may be.
+        tolerance: Duration,
+    },
+    /// F4: it cannot be written down how far time has come.
+    #[error("the latest time in a token cannot be recorded in the data folder; see the log for the reason")]
+    MarkNotStored,
+    /// The clock shows a year that no token can state.
+    #[error("the clock is beyond the year 9999")]
+    OutOfRange,
+}
+
+/// What an operator should know although tokens are issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ClockWarning {
+    /// F8: mode `system`.
+    #[error("the time is not assured: `clock.mode = \"system\"` takes the system's clock as it is")]
+    Unassured,
+    /// F4: a step was accepted, in mode `system`, after the clock had been steady for a while.
+    #[error(
+        "the clock was stepped by {by:?} and has been steady since; tokens issued before may state the wrong time"
+    )]
+    JumpAccepted {
+        /// The size of the step; positive if the clock was put forward.
+        by: SignedDuration,
+    },
+    /// F5: a leap second comes at the end of this UTC day.
+    #[error("a leap second is announced for the end of this UTC day; no tokens are issued around it")]
+    LeapSecondAnnounced,
+}
+
+/// A leap second that this process has seen pass (ETSI EN 319 421 7.7.2-09: the time of the change is recorded).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeapSecondRecord {
+    /// The midnight that it came before.
+    pub midnight: UtcInstant,
+}
+
+/// A step of the clock that this process has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JumpRecord {
+    /// The size of the step; positive if the clock was put forward.
+    pub by: SignedDuration,
+    /// CLOCK_REALTIME after it.
+    pub realtime: Duration,
+}
+
+impl ClockRefusal {
+    /// A fixed word for programs: `/readyz`, log fields, metric labels. A closed set.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stale { .. } => "clock-verdict-stale",
+            Self::KernelUnreadable { .. } => "clock-kernel-unreadable",
+            Self::ClockHardware { .. } => "clock-hardware",
+            Self::NotSynchronised { .. } => "clock-not-synchronised",
+            Self::ErrorBoundExceeded { .. } => "clock-error-bound-exceeded",
+            Self::LeapStateUnknown { .. } => "clock-leap-state-unknown",
+            Self::Jumped { .. } => "clock-jumped",
+            Self::Frozen => "clock-frozen",
+            Self::LeapSecondPause => "leap-second-pause",
+            Self::LeapSecondStop => "leap-second-stop",
+            Self::BehindHighWaterMark { .. } => "clock-behind-issued-time",
+            Self::MarkNotStored => "clock-mark-not-stored",
+            Self::OutOfRange => "clock-out-of-range",
+        }
+    }
+}
+
+impl ClockWarning {
+    /// A fixed word for programs. A closed set.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unassured => "clock-unassured",
+            Self::JumpAccepted { .. } => "clock-jump-accepted",
+            Self::LeapSecondAnnounced => "leap-second-announced",
+        }
+    }
+}
+
+fn advice(chrony_present: bool) -> &'static str {
+    if chrony_present {
+        "chronyd runs here: add `rtcsync` to chrony.conf, without it the kernel never learns that the clock is right"
+    } else {
+        "start a time service (chrony with `rtcsync`, systemd-timesyncd, ntpd), or set `clock.mode = \"system\"` and go \
+         without assurance"
+    }
+}

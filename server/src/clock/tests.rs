@@ -1,0 +1,1 @@
+//! Tests of the whole gate on a scripted clock.
