@@ -1,0 +1,241 @@
+//! A quick look into a timestamp reply: its status, and what its token claims.
+//!
+//! It borrows everything, allocates nothing and takes a microsecond, so that `bench` measures the server and not
+//! itself, and so that `stamp` can compare a reply with its request. It trusts no length, yet checks neither signature
+//! nor DER rules: that is the strict verifier's work, in `attestamp_tsa::verify`.
+
+use const_oid::ObjectIdentifier;
+
+use super::answer::ServerText;
+use super::gen_time::GenTime;
+
+/// What a `TimeStampResp` (RFC 3161 §2.4.2) says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// Status granted or grantedWithMods: a token.
+    Granted(Claims<'a>),
+    /// Any other status.
+    Rejected(Rejection<'a>),
+}
+
+/// The fields of a token's `TSTInfo`, as claimed: nothing is verified. Integers and OIDs are content octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims<'a> {
+    /// The policy's OID.
+    pub policy: &'a [u8],
+    /// The OID of the imprint's hash.
+    pub hash: &'a [u8],
+    /// The hashed message.
+    pub imprint: &'a [u8],
+    /// The token's serial number.
+    pub serial: &'a [u8],
+    /// The time, as it stands there: `20260102030405.6Z`.
+    pub gen_time: &'a str,
+    /// The nonce, if there is one.
+    pub nonce: Option<&'a [u8]>,
+}
+
+impl Claims<'_> {
+    /// The time as RFC 3339, or as it stands there if it is no DER GeneralizedTime.
+    #[must_use]
+    pub fn rfc3339(&self) -> String {
+        let parts = (|| {
+            let plain = |octet: u8| octet.is_ascii_digit() || matches!(octet, b'.' | b'Z');
+            self.gen_time.bytes().all(plain).then_some(())?;
+            let (date, time) = self.gen_time.strip_suffix('Z')?.split_at_checked(8)?;
+            let (year, rest) = date.split_at_checked(4)?;
+            let (month, day) = rest.split_at_checked(2)?;
+            let (hour, rest) = time.split_at_checked(2)?;
+            let (minute, second) = rest.split_at_checked(2)?;
+            Some(format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
+        })();
+        parts.unwrap_or_else(|| ServerText::new(self.gen_time).to_string())
+    }
+
+    /// The time as a number; `None` if it is no time.
+    #[must_use]
+    pub fn instant(&self) -> Option<GenTime> {
+        GenTime::parse(self.gen_time)
+    }
+
+    /// The serial number in hexadecimal.
+    #[must_use]
+    pub fn serial_hexadecimal(&self) -> String {
+        self.serial.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    /// The policy in dotted form.
+    #[must_use]
+    pub fn policy_dotted(&self) -> String {
+        ObjectIdentifier::from_bytes(self.policy)
+            .map_or_else(|_| "an unreadable OID".into(), |oid| oid.to_string())
+    }
+}
+
+/// A `PKIStatusInfo` without token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection<'a> {
+    /// `PKIStatus`: 2 is rejection, 3 waiting.
+    pub status: u8,
+    /// Why, if it is said.
+    pub failure: Option<FailureBit>,
+    /// The first status string, if there is one.
+    pub text: Option<&'a str>,
+}
+
+impl Rejection<'_> {
+    /// The status string, fit to be shown.
+    #[must_use]
+    pub fn shown_text(&self) -> Option<ServerText> {
+        self.text.map(ServerText::new)
+    }
+}
+
+/// The position of the first bit set in `PKIFailureInfo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FailureBit(pub u8);
+
+impl FailureBit {
+    /// timeNotAvailable: the clock of the TSA is not trusted.
+    pub const TIME_NOT_AVAILABLE: Self = Self(14);
+    /// systemFailure: the TSA failed.
+    pub const SYSTEM_FAILURE: Self = Self(25);
+
+    /// The name in RFC 3161 §2.4.2.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            0 => "badAlg",
+            2 => "badRequest",
+            5 => "badDataFormat",
+            14 => "timeNotAvailable",
+            15 => "unacceptedPolicy",
+            16 => "unacceptedExtension",
+            17 => "addInfoNotAvailable",
+            25 => "systemFailure",
+            _ => "a failure that RFC 3161 does not know",
+        }
+    }
+}
+
+/// The reply is not what RFC 3161 describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the reply is not a TimeStampResp: no {expected} where it should be")]
+pub struct Unreadable {
+    /// What should stand there.
+    pub expected: &'static str,
+}
+
+/// Looks into a reply.
+///
+/// # Errors
+/// When a field that is looked for is not in its place.
+pub fn read(der: &[u8]) -> Result<Reply<'_>, Unreadable> {
+    let mut outer = Elements(der);
+    let mut response = outer.enter(SEQUENCE, "TimeStampResp")?;
+    let mut status_info = response.enter(SEQUENCE, "PKIStatusInfo")?;
+    match status_info.content(INTEGER, "PKIStatus")? {
+        [0 | 1] => Ok(Reply::Granted(read_token(response)?)),
+        [status] => Ok(Reply::Rejected(read_rejection(*status, status_info))),
+        _ => Err(Unreadable { expected: "PKIStatus" }),
+    }
+}
+
+const BOOLEAN: u8 = 0x01;
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const UTF8_STRING: u8 = 0x0c;
+const GENERALIZED_TIME: u8 = 0x18;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const EXPLICIT_0: u8 = 0xa0;
+
+fn read_rejection(status: u8, mut status_info: Elements<'_>) -> Rejection<'_> {
+    let text = status_info
+        .optional(SEQUENCE)
+        .and_then(|texts| Elements(texts).optional(UTF8_STRING))
+        .and_then(|text| std::str::from_utf8(text).ok());
+    let failure = status_info.optional(BIT_STRING).and_then(first_bit);
+    Rejection { status, failure, text }
+}
+
+/// The first bit set in the content of a BIT STRING, whose first octet counts unused bits.
+fn first_bit(content: &[u8]) -> Option<FailureBit> {
+    let octets = content.get(1..)?;
+    let (position, octet) = octets.iter().enumerate().find(|(_, octet)| **octet != 0)?;
+    let bit = position.checked_mul(8)?.checked_add(usize::try_from(octet.leading_zeros()).ok()?)?;
+    u8::try_from(bit).ok().map(FailureBit)
+}
+
+/// `ContentInfo` → `SignedData` → `EncapsulatedContentInfo` → `TSTInfo` (RFC 5652 §5, RFC 3161 §2.4.2).
+fn read_token(mut response: Elements<'_>) -> Result<Claims<'_>, Unreadable> {
+    let mut content_info = response.enter(SEQUENCE, "timeStampToken")?;
+    content_info.content(OBJECT_IDENTIFIER, "contentType")?;
+    let mut signed_data = content_info.enter(EXPLICIT_0, "content")?.enter(SEQUENCE, "SignedData")?;
+    signed_data.content(INTEGER, "SignedData version")?;
+    signed_data.content(SET, "digestAlgorithms")?;
+    let mut encapsulated = signed_data.enter(SEQUENCE, "encapContentInfo")?;
+    encapsulated.content(OBJECT_IDENTIFIER, "eContentType")?;
+    let mut info = encapsulated
+        .enter(EXPLICIT_0, "eContent")?
+        .enter(OCTET_STRING, "eContent")?
+        .enter(SEQUENCE, "TSTInfo")?;
+    info.content(INTEGER, "TSTInfo version")?;
+    let policy = info.content(OBJECT_IDENTIFIER, "policy")?;
+    let mut message_imprint = info.enter(SEQUENCE, "messageImprint")?;
+    let hash =
+        message_imprint.enter(SEQUENCE, "hashAlgorithm")?.content(OBJECT_IDENTIFIER, "hashAlgorithm")?;
+    let imprint = message_imprint.content(OCTET_STRING, "hashedMessage")?;
+    let serial = info.content(INTEGER, "serialNumber")?;
+    let gen_time = info.content(GENERALIZED_TIME, "genTime")?;
+    let gen_time = std::str::from_utf8(gen_time).map_err(|_| Unreadable { expected: "genTime" })?;
+    let _accuracy = info.optional(SEQUENCE);
+    let _ordering = info.optional(BOOLEAN);
+    let nonce = info.optional(INTEGER);
+    Ok(Claims { policy, hash, imprint, serial, gen_time, nonce })
+}
+
+/// The elements that are left of a constructed value.
+pub(super) struct Elements<'a>(pub(super) &'a [u8]);
+
+impl<'a> Elements<'a> {
+    /// The next element's content if it has this tag; otherwise nothing is taken.
+    pub(super) fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let (found, after_tag) = self.0.split_first()?;
+        if *found != tag {
+            return None;
+        }
+        let (length, after_length) = read_length(after_tag)?;
+        let (content, rest) = after_length.split_at_checked(length)?;
+        self.0 = rest;
+        Some(content)
+    }
+
+    pub(super) fn content(&mut self, tag: u8, expected: &'static str) -> Result<&'a [u8], Unreadable> {
+        self.optional(tag).ok_or(Unreadable { expected })
+    }
+
+    pub(super) fn enter(&mut self, tag: u8, expected: &'static str) -> Result<Self, Unreadable> {
+        self.content(tag, expected).map(Self)
+    }
+}
+
+/// A definite length of at most four octets (X.690 §8.1.3).
+fn read_length(input: &[u8]) -> Option<(usize, &[u8])> {
+    let (first, rest) = input.split_first()?;
+    if *first < 0x80 {
+        return Some((usize::from(*first), rest));
+    }
+    let count = usize::from(*first & 0x7f);
+    if count == 0 || count > 4 {
+        return None;
+    }
+    let (octets, rest) = rest.split_at_checked(count)?;
+    let length = octets.iter().fold(0_usize, |length, octet| (length << 8) | usize::from(*octet));
+    Some((length, rest))
+}
+
+#[cfg(test)]
+mod tests;
