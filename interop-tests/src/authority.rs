@@ -23,6 +23,7 @@ pub struct Authority {
     address: SocketAddr,
     stdout: Stream,
     stderr: Stream,
+    lines: Receiver<String>,
 }
 
 /// What became of a start.
@@ -35,9 +36,9 @@ pub(crate) enum Start {
 }
 
 impl Authority {
-    /// Runs `attestamp … serve --listen 127.0.0.1:0` until it is ready or has ended.
-    pub(crate) fn start(mut command: Command) -> Result<Start> {
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
+    /// Runs `attestamp … serve --listen 127.0.0.1:0 OPTIONS` until it is ready or has ended.
+    pub(crate) fn start(mut command: Command, options: &[&str]) -> Result<Start> {
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -47,8 +48,9 @@ impl Authority {
         let (sender, lines) = channel();
         let stdout = Stream::follow(child.stdout.take().context("stdout")?, sender.clone());
         let stderr = Stream::follow(child.stderr.take().context("stderr")?, sender);
-        let mut authority = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), stdout, stderr };
-        match ready_address(&lines) {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut authority = Self { child, address: nowhere, stdout, stderr, lines };
+        match ready_address(&authority.lines) {
             Some(address) => {
                 authority.address = address;
                 Ok(Start::Ready(authority))
@@ -79,6 +81,15 @@ impl Authority {
     #[must_use]
     pub fn said(&self) -> String {
         format!("{}{}", self.stdout.said(), self.stderr.said())
+    }
+
+    /// Waits until it says a line with these words, after the one that said that it is ready.
+    ///
+    /// # Errors
+    /// When it ends without.
+    pub fn wait_for_line(&self, words: &str) -> Result<String> {
+        let line = self.lines.iter().find(|line| line.contains(words));
+        line.with_context(|| format!("attestamp ended and never said {words:?}:\n{}", self.said()))
     }
 
     /// Opens a connection.

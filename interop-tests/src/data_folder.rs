@@ -88,7 +88,15 @@ impl DataFolder {
     /// # Errors
     /// When it ends before it is ready, with all that it said.
     pub fn serve(&self) -> Result<Authority> {
-        match Authority::start(self.command()?)? {
+        self.serve_with(&[])
+    }
+
+    /// [`DataFolder::serve`] with options.
+    ///
+    /// # Errors
+    /// As [`DataFolder::serve`].
+    pub fn serve_with(&self, options: &[&str]) -> Result<Authority> {
+        match Authority::start(self.command()?, options)? {
             Start::Ready(authority) => Ok(authority),
             Start::Ended(finished) => bail!("attestamp ended before it was ready: {finished}"),
         }
@@ -99,7 +107,7 @@ impl DataFolder {
     /// # Errors
     /// When it starts to serve.
     pub fn serve_refused(&self) -> Result<Finished> {
-        match Authority::start(self.command()?)? {
+        match Authority::start(self.command()?, &[])? {
             Start::Ready(authority) => bail!("attestamp should have refused to start:\n{}", authority.said()),
             Start::Ended(finished) => Ok(finished),
         }

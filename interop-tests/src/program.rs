@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::tools::finish;
+use crate::tools::{Finished, finish};
 
 /// Path of the program under test, built first if need be.
 ///
@@ -30,10 +30,22 @@ pub fn program() -> Result<&'static Path> {
 /// When the program does not build.
 pub fn command() -> Result<Command> {
     let mut command = Command::new(program()?);
-    for variable in ["ATTESTAMP_DATA", "RUST_LOG", "RUST_BACKTRACE", "CREDENTIALS_DIRECTORY", "LISTEN_FDS"] {
+    for variable in
+        ["ATTESTAMP_DATA", "RUST_LOG", "RUST_BACKTRACE", "CREDENTIALS_DIRECTORY", "LD_LIBRARY_PATH"]
+    {
         command.env_remove(variable);
     }
     Ok(command)
+}
+
+/// Runs a command that needs no data folder, in a folder, to its end.
+///
+/// # Errors
+/// When the program does not build or start. Its own failure is no error here: ask [`Finished::succeeded`].
+pub fn run<A: AsRef<OsStr>>(folder: &Path, arguments: &[A]) -> Result<Finished> {
+    let mut command = command()?;
+    command.args(arguments).current_dir(folder);
+    finish(command).context("could not run attestamp")
 }
 
 fn locate() -> Result<PathBuf> {
@@ -48,17 +60,18 @@ fn locate() -> Result<PathBuf> {
         .parent()
         .and_then(Path::parent)
         .with_context(|| format!("{} is not in a target folder", this_test.display()))?;
-    let mut build = Command::new(env!("CARGO"));
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--locked", "-p", "attestamp"]);
     let profile = profile_folder.file_name().and_then(OsStr::to_str).unwrap_or("debug");
     build.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
     if let Some(target_folder) = profile_folder.parent() {
         build.arg("--target-dir").arg(target_folder);
     }
-    // What cargo set for this test is not for the build: build scripts would be run again for it.
+    // What cargo set for this test is not for the build.
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME" {
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "LD_LIBRARY_PATH"
+        {
             build.env_remove(&variable);
         }
     }

@@ -60,7 +60,9 @@ impl Tool {
         variables: &[(&str, &OsStr)],
     ) -> Result<Finished> {
         let mut command = Command::new(self.name);
-        command.args(arguments).current_dir(folder).envs(variables.iter().copied()).env("LC_ALL", "C.UTF-8");
+        command.args(arguments).current_dir(folder).env("LC_ALL", "C.UTF-8");
+        // Cargo's, for the test alone.
+        command.env_remove("LD_LIBRARY_PATH").envs(variables.iter().copied());
         match finish(command) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!("{} is not installed: install the Debian package {}", self.name, self.package)

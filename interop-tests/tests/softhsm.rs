@@ -1,6 +1,8 @@
 //! SoftHSM2 behind the same server: a second PKCS#11 module, reached by its path.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -48,11 +50,12 @@ impl OnSoftHsm {
         ], &[variable])?.succeeded()?;
         folder.set_variable("SOFTHSM2_CONF", configuration.as_os_str());
         let pin = folder.write("pin", PIN)?;
+        std::fs::set_permissions(&pin, Permissions::from_mode(0o600))?;
         #[rustfmt::skip]
         folder.run(&[
             "init".as_ref(), "--clock".as_ref(), "system".as_ref(), "--tsu".as_ref(), "default:p-256".as_ref(),
             "--tsu".as_ref(), "rsa:rsa-2048".as_ref(), "--module".as_ref(), module()?.as_os_str(),
-            "--token".as_ref(), "pkcs11:token=interop".as_ref(), "--pin-file".as_ref(), pin.as_os_str(),
+            "--token-uri".as_ref(), "pkcs11:token=interop".as_ref(), "--pin-file".as_ref(), pin.as_os_str(),
         ])?.succeeded()?;
         Ok(Self { folder, tokens })
     }
