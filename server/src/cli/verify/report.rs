@@ -1,0 +1,208 @@
+//! The verdict in words, and in JSON.
+//!
+//! Names in certificates and texts of a response are a stranger's: control characters and those that reorder text are
+//! escaped before they reach a terminal.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use attestamp_certs::utc::Utc;
+use attestamp_tsa::verify::{TokenInvalid, VerifiedToken};
+use attestamp_tsa::{TimeStampResp, UtcInstant};
+use serde::Serialize;
+
+/// The verdict as JSON; fields that do not apply are absent.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Verdict {
+    holds: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tsa_says: Vec<String>,
+    #[serde(flatten)]
+    token: Option<Token>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Token {
+    time: String,
+    accuracy_microseconds: Option<u64>,
+    ordering: bool,
+    serial: String,
+    policy: String,
+    hash: &'static str,
+    digest: String,
+    nonce: Option<String>,
+    signer: String,
+    issuer: String,
+    root: String,
+    signature_algorithm: &'static str,
+    certificate_serial: String,
+    certificate_not_before: String,
+    certificate_not_after: String,
+    chain_verified_at: String,
+    revocation_checked: bool,
+}
+
+impl From<&VerifiedToken> for Token {
+    fn from(token: &VerifiedToken) -> Self {
+        let certificate = &token.certificate;
+        Self {
+            time: instant(token.gen_time),
+            accuracy_microseconds: token.accuracy.map(|accuracy| accuracy.total_microseconds()),
+            ordering: token.ordering,
+            serial: hexadecimal(&token.serial),
+            policy: token.policy.to_string(),
+            hash: token.hash.name(),
+            digest: hexadecimal(&token.hashed_message),
+            nonce: token.nonce.as_deref().map(hexadecimal),
+            signer: certificate.subject().to_owned(),
+            issuer: certificate.issuer().to_owned(),
+            root: token.chain.anchor_subject.clone(),
+            signature_algorithm: token.signature_algorithm.name(),
+            certificate_serial: hexadecimal(certificate.serial()),
+            certificate_not_before: Utc(certificate.not_before()).to_string(),
+            certificate_not_after: Utc(certificate.not_after()).to_string(),
+            chain_verified_at: Utc(token.chain_verified_at).to_string(),
+            revocation_checked: token.chain.leaf_revocation_checked,
+        }
+    }
+}
+
+pub(super) fn holds(out: &mut impl Write, token: &VerifiedToken, json: bool) -> io::Result<()> {
+    let token = Token::from(token);
+    if json {
+        return print_json(out, &Verdict { holds: true, token: Some(token), ..Verdict::default() });
+    }
+    let accuracy =
+        token.accuracy_microseconds.map_or_else(|| "accuracy not stated".to_owned(), plus_or_minus);
+    let revocation = if token.revocation_checked {
+        "checked, not revoked"
+    } else {
+        "not checked: no --crl is of its issuer"
+    };
+    let lines = [
+        ("Verdict", "the timestamp holds".to_owned()),
+        ("Time", format!("{} ({accuracy})", token.time)),
+        ("Signed by", token.signer),
+        ("Issued by", token.issuer),
+        ("Root", token.root),
+        ("Policy", token.policy),
+        ("Serial", token.serial),
+        ("Digest", format!("{} {}", token.hash, token.digest)),
+        ("Nonce", token.nonce.unwrap_or_else(|| "none".to_owned())),
+        ("Signature", token.signature_algorithm.to_owned()),
+        (
+            "Certificate",
+            format!(
+                "{}, valid from {} to {}",
+                token.certificate_serial, token.certificate_not_before, token.certificate_not_after
+            ),
+        ),
+        ("Chain", format!("holds at {}", token.chain_verified_at)),
+        ("Revocation", revocation.to_owned()),
+    ];
+    lines.iter().try_for_each(|(label, text)| line(out, label, text))
+}
+
+pub(super) fn does_not_hold(
+    out: &mut impl Write,
+    invalid: &TokenInvalid,
+    timestamp: &[u8],
+    json: bool,
+) -> io::Result<()> {
+    let reason = sentence(invalid);
+    let tsa_says =
+        TimeStampResp::decode(timestamp).map(|response| response.status_strings).unwrap_or_default();
+    if json {
+        return print_json(out, &Verdict { reason: Some(reason), tsa_says, ..Verdict::default() });
+    }
+    line(out, "Verdict", "the timestamp does NOT hold")?;
+    line(out, "Reason", &reason)?;
+    tsa_says.iter().try_for_each(|text| line(out, "TSA says", text))
+}
+
+fn line(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{label:<13}{}", printable(text))
+}
+
+fn print_json(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, verdict)?;
+    writeln!(out)
+}
+
+/// The error and its causes.
+fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Without what could move a terminal's cursor or turn text around.
+fn printable(text: &str) -> String {
+    let turns_text = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || turns_text(character) {
+            printable.extend(character.escape_unicode());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+/// RFC 3339 with as many digits as there are.
+fn instant(instant: UtcInstant) -> String {
+    let seconds = Utc(instant.unix_time()).to_string();
+    if instant.nanoseconds() == 0 {
+        return seconds;
+    }
+    let fraction = format!("{:09}", instant.nanoseconds());
+    format!("{}.{}Z", seconds.trim_end_matches('Z'), fraction.trim_end_matches('0'))
+}
+
+fn plus_or_minus(microseconds: u64) -> String {
+    let (seconds, rest) = (microseconds / 1_000_000, microseconds % 1_000_000);
+    if rest == 0 {
+        return format!("± {seconds} s");
+    }
+    let fraction = format!("{rest:06}");
+    format!("± {seconds}.{} s", fraction.trim_end_matches('0'))
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_text_cannot_move_the_cursor() {
+        assert_eq!(printable("CN=a\u{1b}[2Jb\u{202e}c\n"), "CN=a\\u{1b}[2Jb\\u{202e}c\\u{a}");
+        assert_eq!(printable("CN=Zeitstempel Zürich"), "CN=Zeitstempel Zürich");
+    }
+
+    #[test]
+    fn instants_and_accuracies_have_no_trailing_zeros() {
+        assert_eq!(instant(UtcInstant::new(1_770_091_506, 0).unwrap()), "2026-02-03T04:05:06Z");
+        assert_eq!(instant(UtcInstant::new(1_770_091_506, 120_000_000).unwrap()), "2026-02-03T04:05:06.12Z");
+        assert_eq!(plus_or_minus(1_000_000), "± 1 s");
+        assert_eq!(plus_or_minus(500), "± 0.0005 s");
+        assert_eq!(hexadecimal(&[0, 0xab]), "00ab");
+    }
+}
