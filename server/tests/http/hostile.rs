@@ -67,6 +67,21 @@ async fn a_client_that_waits_after_a_large_length_reads_why() {
 }
 
 #[tokio::test]
+async fn what_comes_after_a_refusal_is_discarded_and_does_not_reset_the_connection() {
+    let server = Setup::limits(|limits| limits.linger = Duration::from_secs(30)).start();
+    let head = format!("POST / HTTP/1.1\r\nHost: t\r\n{QUERY}Content-Length: 104857600\r\n\r\n");
+    let mut client = server.client().await;
+    client.ask(head.as_bytes()).await.assert_problem(413, "body-too-large");
+    assert!(client.closed().await.is_empty());
+    for _ in 0..8 {
+        client.send(&[b'x'; 65_536]).await;
+    }
+    drop(client);
+    server.until_connections(0).await;
+    server.assert_serves().await;
+}
+
+#[tokio::test]
 async fn a_chunked_body_without_end_is_refused() {
     let server = Harness::start();
     let head = format!("POST / HTTP/1.1\r\nHost: t\r\n{QUERY}Transfer-Encoding: chunked\r\n\r\n");

@@ -56,17 +56,20 @@ async fn stamps_over_http2() {
 }
 
 #[tokio::test]
-async fn many_streams_share_a_connection() {
+async fn many_streams_share_a_connection_for_long() {
+    // Small DATA frames count against a budget that h2 keeps per connection: honest requests must not exhaust it.
     let server = Harness::start();
     let client = connect(&server).await;
-    let answers = (0..300).map(|_| {
-        let mut client = client.clone();
-        tokio::spawn(
-            async move { whole(client.send_request(request("POST", "/", "good")).await.unwrap()).await },
-        )
-    });
-    for answer in answers.collect::<Vec<_>>() {
-        assert_eq!(within(answer).await.unwrap(), (StatusCode::OK, Bytes::from_static(GRANTED)));
+    for _ in 0..50 {
+        let answers = (0..100).map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                whole(client.send_request(request("POST", "/", "good")).await.unwrap()).await
+            })
+        });
+        for answer in answers.collect::<Vec<_>>() {
+            assert_eq!(within(answer).await.unwrap(), (StatusCode::OK, Bytes::from_static(GRANTED)));
+        }
     }
     assert_eq!(server.connections(), 1);
 }

@@ -1,6 +1,6 @@
 //! What a timestamp client meets: RFC 3161 §3.4 and the transport failures around it.
 
-use super::harness::{GOOD, GRANTED, Harness, QUERY, Setup, post};
+use super::harness::{GOOD, GRANTED, Harness, QUERY, Setup, post, within};
 use attestamp::http::AddressRate;
 
 #[tokio::test]
@@ -46,8 +46,12 @@ async fn a_client_that_has_said_all_gets_its_answer() {
     use tokio::io::AsyncWriteExt;
     let server = Harness::start();
     let mut client = server.client().await;
-    client.send(GOOD).await;
+    client.send(&post("/", QUERY, "hold")).await;
     client.socket.shutdown().await.unwrap();
+    within(server.double.held.acquire()).await.unwrap().forget();
+    // The end has been read by the time that the next request is answered.
+    server.assert_serves().await;
+    server.double.release.add_permits(1);
     assert_eq!(client.answer(true).await.body, GRANTED);
     assert!(client.closed().await.is_empty());
 }
