@@ -18,6 +18,7 @@ pub mod retry;
 pub mod stamper;
 pub mod tls;
 pub mod transport;
+pub mod verification;
 
 #[cfg(test)]
 mod test_server;

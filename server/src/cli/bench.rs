@@ -16,9 +16,11 @@ use serde::Serialize;
 use super::stamp::parse_hash;
 use crate::client::address::Address;
 use crate::client::load::connection::Target;
-use crate::client::load::{self, Clock, LoadOptions, LoadResult, Progress, Until};
+use crate::client::load::template::RequestTemplate;
+use crate::client::load::{self, LoadOptions, LoadResult, Progress, Until};
 use crate::client::process_cpu::{self, CpuTimeError, ProcessId};
 use crate::client::tls;
+use crate::clock::{SystemTimeSource, TimeSource as _};
 
 /// Load a timestamping authority: each connection asks again as soon as it has its answer.
 #[derive(Debug, Args)]
@@ -61,14 +63,14 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
-/// Runs the load and prints what it gave. `clock` is what tokens' times are compared with.
+/// Runs the load and prints what it gave.
 ///
 /// The exit code is non-zero if no token came, or one that is wrong: for another request, with a serial number that
 /// another has, or with a time outside the wait. Rejections are a result and no failure.
 ///
 /// # Errors
 /// When the server cannot be reached at the start.
-pub fn run(args: &BenchArgs, clock: Clock) -> anyhow::Result<ExitCode> {
+pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let target = Target {
         address: args.url.clone(),
         http2: args.http2,
@@ -79,9 +81,8 @@ pub fn run(args: &BenchArgs, clock: Clock) -> anyhow::Result<ExitCode> {
         connections: args.connections,
         until: args.requests.map_or(Until::Elapsed(Duration::from_secs(args.seconds)), Until::Requests),
         warm_up_requests: args.warm_up,
-        hash: args.hash,
-        certificates: args.cert_req,
-        check_serials: args.check_serials.then_some(clock),
+        template: RequestTemplate::new(args.hash, args.cert_req)?,
+        check_serials: args.check_serials.then_some(system_time),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (result, cpu) = runtime.block_on(measured(args, &options))?;
@@ -92,6 +93,11 @@ pub fn run(args: &BenchArgs, clock: Clock) -> anyhow::Result<ExitCode> {
         report.print(&mut io::stdout().lock())?;
     }
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What tokens' times are compared with: this machine's clock, whatever it is worth.
+fn system_time() -> Duration {
+    SystemTimeSource.clocks().realtime
 }
 
 /// The load, and the server's CPU time meanwhile.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use attestamp_certs::HashAlgorithm;
+use attestamp_tsa::PolicyOid;
 use clap::Args;
-use const_oid::ObjectIdentifier;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ use crate::client::retry::RealPause;
 use crate::client::stamper::{StampOptions, Stamper};
 use crate::client::tls;
 use crate::client::transport::{Deadlines, Transport};
+use crate::client::verification;
 
 /// Longest time to a TCP connection; a server that is down is passed over for the next `--url` sooner than one that works.
 const CONNECT_SECONDS: u64 = 10;
@@ -36,7 +37,7 @@ pub struct StampArgs {
     pub hash: HashAlgorithm,
     /// Policy that the token must be issued under, as an OID.
     #[arg(long, value_name = "OID")]
-    pub policy: Option<ObjectIdentifier>,
+    pub policy: Option<PolicyOid>,
     /// Send no nonce; the reply can then be an old one repeated.
     #[arg(long)]
     pub no_nonce: bool,
@@ -125,12 +126,12 @@ fn stamper(args: &StampArgs) -> anyhow::Result<Stamper> {
         addresses: args.urls.clone(),
         options: StampOptions {
             hash: args.hash,
-            policy: args.policy,
+            policy: args.policy.clone(),
             nonce: !args.no_nonce,
             certificates: !args.no_certs,
             retries: args.retries,
         },
-        check: None,
+        check: args.ca.as_deref().map(verification::against_roots).transpose()?,
         pause: RealPause,
     })
 }

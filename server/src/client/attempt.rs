@@ -1,11 +1,14 @@
 //! Why one attempt at one address gave no token, and what that means for the next.
 
+use attestamp_tsa::verify::{DecodedResponse, TokenInvalid};
+use attestamp_tsa::{HashLengthMismatch, PkiFailureInfo};
+use hyper::StatusCode;
+
 use super::address::Address;
 use super::answer::{NoReply, ServerText};
-use super::reply::{FailureBit, Rejection, Unreadable};
+use super::reply::Unreadable;
 use super::retry::Remedy;
 use super::transport::TransportError;
-use hyper::StatusCode;
 
 /// Why there is no token that can be kept.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +23,10 @@ pub enum AttemptError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     /// The authority refused: a rejection, or a reply that it is still waiting.
-    #[error("the authority refused ({}){}", failure.map_or("without a reason", FailureBit::name), said(text.as_ref()))]
+    #[error("the authority refused ({}){}", failure.map_or("without a reason", PkiFailureInfo::name), said(text.as_ref()))]
     Rejected {
         /// Why, by RFC 3161 §2.4.2.
-        failure: Option<FailureBit>,
+        failure: Option<PkiFailureInfo>,
         /// Why, in the authority's words.
         text: Option<ServerText>,
     },
@@ -40,8 +43,11 @@ pub enum AttemptError {
     #[error("the token does not verify")]
     Invalid {
         /// The first thing that is wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<TokenInvalid>,
     },
+    /// The hash value is not of the hash.
+    #[error("nothing can be asked for this hash value")]
+    HashValue(#[from] HashLengthMismatch),
 }
 
 /// A field of `TSTInfo` that must match the request.
@@ -78,10 +84,11 @@ pub struct FailedAttempt {
 }
 
 impl AttemptError {
-    /// The error of a rejection.
+    /// The error of a response without token.
     #[must_use]
-    pub fn rejected(rejection: &Rejection<'_>) -> Self {
-        Self::Rejected { failure: rejection.failure, text: rejection.shown_text() }
+    pub fn rejected(response: &DecodedResponse<'_>) -> Self {
+        let text = response.status_strings.first().map(|text| ServerText::new(text));
+        Self::Rejected { failure: response.failure_info, text }
     }
 
     /// What to do next.
@@ -95,7 +102,7 @@ impl AttemptError {
             | Self::ForAnotherRequest { .. }
             | Self::Invalid { .. } => Remedy::AskElsewhere,
             Self::Rejected { failure, .. } => after_rejection(*failure),
-            Self::NoRandomness(_) => Remedy::GiveUp,
+            Self::NoRandomness(_) | Self::HashValue(_) => Remedy::GiveUp,
         }
     }
 }
@@ -124,8 +131,8 @@ fn after_status(status: StatusCode, wait: Option<std::time::Duration>) -> Remedy
 }
 
 /// A fault of the authority may pass; what it refuses, it refuses again.
-fn after_rejection(failure: Option<FailureBit>) -> Remedy {
-    if matches!(failure, Some(FailureBit::SYSTEM_FAILURE | FailureBit::TIME_NOT_AVAILABLE)) {
+fn after_rejection(failure: Option<PkiFailureInfo>) -> Remedy {
+    if matches!(failure, Some(PkiFailureInfo::SystemFailure | PkiFailureInfo::TimeNotAvailable)) {
         Remedy::AskAgain { wait: None }
     } else {
         Remedy::GiveUp
@@ -162,12 +169,11 @@ mod tests {
 
     #[test]
     fn faults_of_the_authority_pass_and_its_refusals_stay() {
-        for (bit, again) in
-            [(0, false), (2, false), (5, false), (14, true), (15, false), (16, false), (25, true)]
-        {
-            let error = AttemptError::Rejected { failure: Some(FailureBit(bit)), text: None };
-            let expected = if again { Remedy::AskAgain { wait: None } } else { Remedy::GiveUp };
-            assert_eq!(error.remedy(), expected, "{bit}");
+        for failure in PkiFailureInfo::ALL {
+            let passes = ["systemFailure", "timeNotAvailable"].contains(&failure.name());
+            let expected = if passes { Remedy::AskAgain { wait: None } } else { Remedy::GiveUp };
+            let error = AttemptError::Rejected { failure: Some(failure), text: None };
+            assert_eq!(error.remedy(), expected, "{failure:?}");
         }
         assert_eq!(AttemptError::Rejected { failure: None, text: None }.remedy(), Remedy::GiveUp);
     }
@@ -175,7 +181,7 @@ mod tests {
     #[test]
     fn a_refusal_names_failure_and_text() {
         let text = Some(ServerText::new("SHA-1 is not accepted"));
-        let error = AttemptError::Rejected { failure: Some(FailureBit(0)), text };
+        let error = AttemptError::Rejected { failure: Some(PkiFailureInfo::BadAlg), text };
         assert_eq!(error.to_string(), "the authority refused (badAlg): SHA-1 is not accepted");
     }
 }

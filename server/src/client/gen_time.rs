@@ -1,14 +1,14 @@
-//! The time of a token as a number.
+//! The time of a token as a number, and how finely it is stated.
+
+use std::time::Duration;
 
 /// A `GeneralizedTime` of RFC 3161 §2.4.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GenTime {
-    /// Whole seconds since 1970, UTC.
-    pub unix_seconds: u64,
-    /// Nanoseconds within the second.
-    pub nanoseconds: u32,
-    /// What one step of its last digit is: 1 000 000 000 where there is no fraction.
-    pub resolution_nanoseconds: u32,
+    /// Since 1970-01-01T00:00:00Z, leap seconds not counted.
+    pub since_1970: Duration,
+    /// What one step of its last digit is in nanoseconds: 1 000 000 000 where there is no fraction.
+    pub step_nanoseconds: u32,
 }
 
 impl GenTime {
@@ -29,13 +29,19 @@ impl GenTime {
             jiff::civil::DateTime::new(year, two(4)?, two(6)?, two(8)?, two(10)?, two(12)?, 0).ok()?;
         let seconds = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
         let digits = u32::try_from(fraction.len()).ok()?;
-        let resolution_nanoseconds = 10_u32.checked_pow(9_u32.checked_sub(digits)?)?;
+        let step_nanoseconds = 10_u32.checked_pow(9_u32.checked_sub(digits)?)?;
         let fraction: u32 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-        Some(Self {
-            unix_seconds: u64::try_from(seconds).ok()?,
-            nanoseconds: fraction.checked_mul(resolution_nanoseconds)?,
-            resolution_nanoseconds,
-        })
+        let nanoseconds = fraction.checked_mul(step_nanoseconds)?;
+        Some(Self { since_1970: Duration::new(u64::try_from(seconds).ok()?, nanoseconds), step_nanoseconds })
+    }
+
+    /// Whether the time can have been taken between these two moments. It is cut off after its last digit, not
+    /// rounded: so is the moment before which it cannot be.
+    #[must_use]
+    pub fn is_between(&self, from: Duration, to: Duration) -> bool {
+        let step = self.step_nanoseconds.max(1);
+        let earliest = from.saturating_sub(Duration::from_nanos(u64::from(from.subsec_nanos() % step)));
+        (earliest..=to).contains(&self.since_1970)
     }
 }
 
@@ -46,13 +52,23 @@ mod tests {
     #[test]
     fn a_time_is_read_with_and_without_fraction() {
         let whole = GenTime::parse("20261122124714Z").unwrap();
-        assert_eq!(whole.unix_seconds, 1_795_351_634);
-        assert_eq!((whole.nanoseconds, whole.resolution_nanoseconds), (0, 1_000_000_000));
+        assert_eq!(whole.since_1970, Duration::from_secs(1_795_351_634));
+        assert_eq!(whole.step_nanoseconds, 1_000_000_000);
         let fine = GenTime::parse("19700101000001.25Z").unwrap();
-        assert_eq!(
-            (fine.unix_seconds, fine.nanoseconds, fine.resolution_nanoseconds),
-            (1, 250_000_000, 10_000_000)
-        );
+        assert_eq!((fine.since_1970, fine.step_nanoseconds), (Duration::from_millis(1_250), 10_000_000));
+    }
+
+    #[test]
+    fn a_time_is_between_two_moments_that_surround_it_once_cut_off_alike() {
+        let [second, fine] =
+            ["19700101000005Z", "19700101000005.2Z"].map(|text| GenTime::parse(text).unwrap());
+        let milliseconds = Duration::from_millis;
+        assert!(second.is_between(milliseconds(5_900), milliseconds(5_901)));
+        assert!(!second.is_between(milliseconds(6_000), milliseconds(6_100)));
+        assert!(!second.is_between(milliseconds(4_000), milliseconds(4_999)));
+        assert!(fine.is_between(milliseconds(5_290), milliseconds(5_291)));
+        assert!(!fine.is_between(milliseconds(5_300), milliseconds(5_301)));
+        assert!(!fine.is_between(milliseconds(5_000), milliseconds(5_199)));
     }
 
     #[test]

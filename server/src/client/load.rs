@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use attestamp_certs::HashAlgorithm;
 use hyper::header::CONNECTION;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -35,16 +34,14 @@ pub struct LoadOptions {
     pub until: Until,
     /// Requests before the measurement, over all connections.
     pub warm_up_requests: u64,
-    /// Hash of the imprints.
-    pub hash: HashAlgorithm,
-    /// Whether tokens shall carry certificates.
-    pub certificates: bool,
+    /// What to ask for.
+    pub template: RequestTemplate,
     /// Checks that serial numbers are distinct, and times within the clients' wait by this clock.
     pub check_serials: Option<Clock>,
 }
 
-/// The clock that tokens' times are compared with: whole seconds and nanoseconds since 1970, UTC.
-pub type Clock = fn() -> tally::Instant;
+/// The clock that tokens' times are compared with: since 1970-01-01T00:00:00Z, leap seconds not counted.
+pub type Clock = fn() -> Duration;
 
 /// When the load ends.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +103,6 @@ pub async fn run(
     for connection in open {
         let worker = Worker {
             options: options.clone(),
-            template: RequestTemplate::new(options.hash, options.certificates),
             connection: Some(connection),
             numbers: Arc::clone(&numbers),
             progress: Arc::clone(progress),
@@ -132,7 +128,6 @@ pub async fn run(
 /// One connection's loop.
 struct Worker {
     options: LoadOptions,
-    template: RequestTemplate,
     connection: Option<Connection>,
     numbers: Arc<AtomicU64>,
     progress: Arc<Progress>,
@@ -164,7 +159,7 @@ impl Worker {
     }
 
     async fn one(&mut self, number: u64, tally: &mut Tally) {
-        let request = self.template.request(number);
+        let request = self.options.template.request(number);
         let connection = match &mut self.connection {
             Some(connection) => connection,
             closed => match self.options.target.connect().await {

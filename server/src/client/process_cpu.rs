@@ -156,10 +156,8 @@ mod tests {
 
     #[test]
     fn a_port_without_listener_is_said() {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        drop(socket);
-        let found = listener(Ipv4Addr::LOCALHOST.into(), port);
+        let nobody = crate::client::test_server::Nobody::new();
+        let found = listener(Ipv4Addr::LOCALHOST.into(), nobody.address.port());
         assert!(matches!(found, Err(CpuTimeError::NoListener { .. })), "{found:?}");
     }
 

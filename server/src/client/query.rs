@@ -1,7 +1,7 @@
 //! What is asked for, and whether a token answers it.
 
 use attestamp_certs::{Digest, HashAlgorithm};
-use const_oid::ObjectIdentifier;
+use attestamp_tsa::{HashLengthMismatch, PolicyOid};
 
 use super::attempt::Field;
 use super::reply::Claims;
@@ -14,7 +14,7 @@ pub struct Query {
     /// The data's hash value.
     pub imprint: Digest,
     /// Policy that the token must be issued under; `None` leaves it to the authority.
-    pub policy: Option<ObjectIdentifier>,
+    pub policy: Option<PolicyOid>,
     /// Nonce that the token must repeat.
     pub nonce: Option<Nonce>,
     /// Whether the token shall carry the certificates.
@@ -41,16 +41,19 @@ impl Nonce {
 
 impl Query {
     /// The `TimeStampReq` in DER (RFC 3161 §2.4.1).
-    #[must_use]
-    pub fn to_der(&self) -> Vec<u8> {
-        let oid = element(0x06, self.hash.oid().as_bytes());
-        let algorithm = element(0x30, &[oid, element(0x05, &[])].concat());
-        let imprint = element(0x30, &[algorithm, element(0x04, self.imprint.as_ref())].concat());
-        let mut fields = vec![element(0x02, &[1]), imprint];
-        fields.extend(self.policy.map(|policy| element(0x06, policy.as_bytes())));
-        fields.extend(self.nonce.map(|nonce| element(0x02, nonce.content())));
-        fields.extend(self.certificates.then(|| element(0x01, &[0xff])));
-        element(0x30, &fields.concat())
+    ///
+    /// # Errors
+    /// When the hash value is not of this hash.
+    pub fn to_der(&self) -> Result<Vec<u8>, HashLengthMismatch> {
+        let mut query =
+            attestamp_tsa::Query::new(self.hash, self.imprint.as_ref())?.with_cert_req(self.certificates);
+        if let Some(policy) = &self.policy {
+            query = query.with_policy(policy.clone());
+        }
+        if let Some(nonce) = &self.nonce {
+            query = query.with_nonce(nonce.content());
+        }
+        Ok(query.to_der())
     }
 
     /// Whether a token is for this request (RFC 3161 §2.2: the requester SHALL verify this).
@@ -62,18 +65,6 @@ impl Query {
         same(claims.hash == self.hash.oid().as_bytes(), Field::Hash)?;
         same(claims.imprint == self.imprint.as_ref(), Field::Imprint)?;
         same(claims.nonce == self.nonce.as_ref().map(|nonce| nonce.content().as_slice()), Field::Nonce)?;
-        same(self.policy.is_none_or(|policy| claims.policy == policy.as_bytes()), Field::Policy)
+        same(self.policy.as_ref().is_none_or(|policy| claims.policy == policy.oid().content()), Field::Policy)
     }
-}
-
-/// One element; every request is shorter than 64 KiB.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let [.., high, low] = content.len().to_be_bytes();
-    let mut out = match (high, low) {
-        (0, 0..0x80) => vec![tag, low],
-        (0, _) => vec![tag, 0x81, low],
-        _ => vec![tag, 0x82, high, low],
-    };
-    out.extend_from_slice(content);
-    out
 }

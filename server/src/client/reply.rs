@@ -1,21 +1,23 @@
 //! A quick look into a timestamp reply: its status, and what its token claims.
 //!
-//! It borrows everything, allocates nothing and takes a microsecond, so that `bench` measures the server and not
-//! itself, and so that `stamp` can compare a reply with its request. It trusts no length, yet checks neither signature
-//! nor DER rules: that is the strict verifier's work, in `attestamp_tsa::verify`.
+//! It borrows everything and takes a microsecond, so that `bench` measures the server and not itself; and `stamp`
+//! compares with its request what any authority may send, also one whose DER is sloppy. It trusts no length, yet checks
+//! neither signature nor DER rules: that is the strict verifier's work, in `attestamp_tsa::verify`.
 
+use attestamp_tsa::TimeStampResp;
+use attestamp_tsa::verify::{DecodedResponse, TokenInvalid};
 use const_oid::ObjectIdentifier;
 
 use super::answer::ServerText;
 use super::gen_time::GenTime;
 
 /// What a `TimeStampResp` (RFC 3161 §2.4.2) says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply<'a> {
-    /// Status granted or grantedWithMods: a token.
+    /// A token.
     Granted(Claims<'a>),
-    /// Any other status.
-    Rejected(Rejection<'a>),
+    /// None, and why.
+    Rejected(DecodedResponse<'a>),
 }
 
 /// The fields of a token's `TSTInfo`, as claimed: nothing is verified. Integers and OIDs are content octets.
@@ -72,106 +74,48 @@ impl Claims<'_> {
     }
 }
 
-/// A `PKIStatusInfo` without token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rejection<'a> {
-    /// `PKIStatus`: 2 is rejection, 3 waiting.
-    pub status: u8,
-    /// Why, if it is said.
-    pub failure: Option<FailureBit>,
-    /// The first status string, if there is one.
-    pub text: Option<&'a str>,
-}
-
-impl Rejection<'_> {
-    /// The status string, fit to be shown.
-    #[must_use]
-    pub fn shown_text(&self) -> Option<ServerText> {
-        self.text.map(ServerText::new)
-    }
-}
-
-/// The position of the first bit set in `PKIFailureInfo`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FailureBit(pub u8);
-
-impl FailureBit {
-    /// timeNotAvailable: the clock of the TSA is not trusted.
-    pub const TIME_NOT_AVAILABLE: Self = Self(14);
-    /// systemFailure: the TSA failed.
-    pub const SYSTEM_FAILURE: Self = Self(25);
-
-    /// The name in RFC 3161 §2.4.2.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self.0 {
-            0 => "badAlg",
-            2 => "badRequest",
-            5 => "badDataFormat",
-            14 => "timeNotAvailable",
-            15 => "unacceptedPolicy",
-            16 => "unacceptedExtension",
-            17 => "addInfoNotAvailable",
-            25 => "systemFailure",
-            _ => "a failure that RFC 3161 does not know",
-        }
-    }
-}
-
-/// The reply is not what RFC 3161 describes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the reply is not a TimeStampResp: no {expected} where it should be")]
-pub struct Unreadable {
-    /// What should stand there.
-    pub expected: &'static str,
+/// Why a reply cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// No `TimeStampResp`.
+    #[error("the reply is no timestamp response")]
+    Response {
+        /// The first thing that is wrong.
+        source: Box<TokenInvalid>,
+    },
+    /// A token without what tokens have.
+    #[error("the token has no {expected} where it should be")]
+    Token {
+        /// What should stand there.
+        expected: &'static str,
+    },
 }
 
 /// Looks into a reply.
 ///
 /// # Errors
-/// When a field that is looked for is not in its place.
+/// When it is no response, or a field of the token that is looked for is not in its place.
 pub fn read(der: &[u8]) -> Result<Reply<'_>, Unreadable> {
-    let mut outer = Elements(der);
-    let mut response = outer.enter(SEQUENCE, "TimeStampResp")?;
-    let mut status_info = response.enter(SEQUENCE, "PKIStatusInfo")?;
-    match status_info.content(INTEGER, "PKIStatus")? {
-        [0 | 1] => Ok(Reply::Granted(read_token(response)?)),
-        [status] => Ok(Reply::Rejected(read_rejection(*status, status_info))),
-        _ => Err(Unreadable { expected: "PKIStatus" }),
+    let response =
+        TimeStampResp::decode(der).map_err(|source| Unreadable::Response { source: Box::new(source) })?;
+    match response.token {
+        Some(token) => read_token(token).map(Reply::Granted),
+        None => Ok(Reply::Rejected(response)),
     }
 }
 
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
-const UTF8_STRING: u8 = 0x0c;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const EXPLICIT_0: u8 = 0xa0;
 
-fn read_rejection(status: u8, mut status_info: Elements<'_>) -> Rejection<'_> {
-    let text = status_info
-        .optional(SEQUENCE)
-        .and_then(|texts| Elements(texts).optional(UTF8_STRING))
-        .and_then(|text| std::str::from_utf8(text).ok());
-    let failure = status_info.optional(BIT_STRING).and_then(first_bit);
-    Rejection { status, failure, text }
-}
-
-/// The first bit set in the content of a BIT STRING, whose first octet counts unused bits.
-fn first_bit(content: &[u8]) -> Option<FailureBit> {
-    let octets = content.get(1..)?;
-    let (position, octet) = octets.iter().enumerate().find(|(_, octet)| **octet != 0)?;
-    let bit = position.checked_mul(8)?.checked_add(usize::try_from(octet.leading_zeros()).ok()?)?;
-    u8::try_from(bit).ok().map(FailureBit)
-}
-
 /// `ContentInfo` → `SignedData` → `EncapsulatedContentInfo` → `TSTInfo` (RFC 5652 §5, RFC 3161 §2.4.2).
-fn read_token(mut response: Elements<'_>) -> Result<Claims<'_>, Unreadable> {
-    let mut content_info = response.enter(SEQUENCE, "timeStampToken")?;
+fn read_token(token: &[u8]) -> Result<Claims<'_>, Unreadable> {
+    let mut content_info = Elements(token).enter(SEQUENCE, "ContentInfo")?;
     content_info.content(OBJECT_IDENTIFIER, "contentType")?;
     let mut signed_data = content_info.enter(EXPLICIT_0, "content")?.enter(SEQUENCE, "SignedData")?;
     signed_data.content(INTEGER, "SignedData version")?;
@@ -190,7 +134,7 @@ fn read_token(mut response: Elements<'_>) -> Result<Claims<'_>, Unreadable> {
     let imprint = message_imprint.content(OCTET_STRING, "hashedMessage")?;
     let serial = info.content(INTEGER, "serialNumber")?;
     let gen_time = info.content(GENERALIZED_TIME, "genTime")?;
-    let gen_time = std::str::from_utf8(gen_time).map_err(|_| Unreadable { expected: "genTime" })?;
+    let gen_time = std::str::from_utf8(gen_time).map_err(|_| Unreadable::Token { expected: "genTime" })?;
     let _accuracy = info.optional(SEQUENCE);
     let _ordering = info.optional(BOOLEAN);
     let nonce = info.optional(INTEGER);
@@ -198,11 +142,11 @@ fn read_token(mut response: Elements<'_>) -> Result<Claims<'_>, Unreadable> {
 }
 
 /// The elements that are left of a constructed value.
-pub(super) struct Elements<'a>(pub(super) &'a [u8]);
+struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
     /// The next element's content if it has this tag; otherwise nothing is taken.
-    pub(super) fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
+    fn optional(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (found, after_tag) = self.0.split_first()?;
         if *found != tag {
             return None;
@@ -213,11 +157,11 @@ impl<'a> Elements<'a> {
         Some(content)
     }
 
-    pub(super) fn content(&mut self, tag: u8, expected: &'static str) -> Result<&'a [u8], Unreadable> {
-        self.optional(tag).ok_or(Unreadable { expected })
+    fn content(&mut self, tag: u8, expected: &'static str) -> Result<&'a [u8], Unreadable> {
+        self.optional(tag).ok_or(Unreadable::Token { expected })
     }
 
-    pub(super) fn enter(&mut self, tag: u8, expected: &'static str) -> Result<Self, Unreadable> {
+    fn enter(&mut self, tag: u8, expected: &'static str) -> Result<Self, Unreadable> {
         self.content(tag, expected).map(Self)
     }
 }

@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use attestamp_certs::{Digest, HashAlgorithm};
+use attestamp_tsa::PolicyOid;
+use attestamp_tsa::verify::TokenInvalid;
 use bytes::Bytes;
-use const_oid::ObjectIdentifier;
 
 use super::address::Address;
 use super::attempt::{AttemptError, FailedAttempt};
@@ -23,7 +24,7 @@ pub struct StampOptions {
     /// Hash of the data.
     pub hash: HashAlgorithm,
     /// Policy asked for.
-    pub policy: Option<ObjectIdentifier>,
+    pub policy: Option<PolicyOid>,
     /// Whether requests carry a nonce.
     pub nonce: bool,
     /// Whether tokens shall carry certificates.
@@ -33,8 +34,7 @@ pub struct StampOptions {
 }
 
 /// Verifies a reply further than [`Query::check`] does: against roots. Given the reply and the query that it answers.
-pub type TokenCheck =
-    dyn Fn(&[u8], &Query) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
+pub type TokenCheck = dyn Fn(&[u8], &Query) -> Result<(), TokenInvalid> + Send + Sync;
 
 /// Asks authorities for tokens.
 #[derive(Clone)]
@@ -118,18 +118,19 @@ impl<P: Pause> Stamper<P> {
     }
 
     async fn ask(&self, address: &Address, imprint: Digest) -> Result<Stamped, AttemptError> {
-        let StampOptions { hash, policy, certificates, .. } = self.options;
+        let StampOptions { hash, certificates, .. } = self.options;
+        let policy = self.options.policy.clone();
         let nonce = if self.options.nonce { Some(Nonce::new(getrandom::u64()?)) } else { None };
         let query = Query { hash, imprint, policy, nonce, certificates };
-        let answer = self.transport.post(address.uri(), query.to_der().into()).await?;
+        let answer = self.transport.post(address.uri(), query.to_der()?.into()).await?;
         let reply = answer.into_reply()?;
         let claims = match reply::read(&reply)? {
             Reply::Granted(claims) => claims,
-            Reply::Rejected(rejection) => return Err(AttemptError::rejected(&rejection)),
+            Reply::Rejected(response) => return Err(AttemptError::rejected(&response)),
         };
         query.check(&claims).map_err(|field| AttemptError::ForAnotherRequest { field })?;
         if let Some(check) = &self.check {
-            check(&reply, &query).map_err(|source| AttemptError::Invalid { source })?;
+            check(&reply, &query).map_err(|source| AttemptError::Invalid { source: Box::new(source) })?;
         }
         Ok(Stamped {
             address: address.clone(),

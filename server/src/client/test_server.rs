@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use attestamp_tsa::{PkiFailureInfo, TimeStampReq, TimeStampResp};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -12,10 +13,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::address::Address;
-use super::reply::Elements;
 
 /// A server that lives as long as the test's runtime.
 pub(crate) struct TestServer {
@@ -61,10 +61,20 @@ impl TestServer {
     }
 }
 
-/// The URL of a port on which nothing listens.
-pub(crate) async fn nobody() -> Address {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap()
+/// A port on which nothing listens, and which nobody else gets while this lives.
+pub(crate) struct Nobody {
+    /// Its URL.
+    pub(crate) address: Address,
+    _bound: TcpSocket,
+}
+
+impl Nobody {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = format!("http://{}/", socket.local_addr().unwrap()).parse().unwrap();
+        Self { address, _bound: socket }
+    }
 }
 
 /// Status 200 with a timestamp reply.
@@ -104,13 +114,13 @@ pub(crate) struct GrantedReply<'a> {
 impl<'a> GrantedReply<'a> {
     /// What answers a request.
     pub(crate) fn to(request: &'a [u8]) -> Self {
-        let mut fields = Elements(request).enter(0x30, "TimeStampReq").unwrap();
-        fields.content(0x02, "version").unwrap();
-        let mut imprint = fields.enter(0x30, "messageImprint").unwrap();
-        let hash = imprint.enter(0x30, "hashAlgorithm").unwrap().content(0x06, "algorithm").unwrap();
-        let imprint = imprint.content(0x04, "hashedMessage").unwrap();
-        let policy = fields.optional(0x06).unwrap_or(&[0x2a, 0x03, 0x04]);
-        let nonce = fields.optional(0x02);
+        let request = TimeStampReq::decode(request).unwrap();
+        let (hash, imprint) = (
+            request.message_imprint().hash_algorithm().content(),
+            request.message_imprint().hashed_message(),
+        );
+        let policy = request.req_policy().map_or([0x2a, 0x03, 0x04].as_slice(), |policy| policy.content());
+        let nonce = request.nonce();
         Self { policy, hash, imprint, nonce, serial: &[0x11, 0x22], gen_time: "20260102030405Z" }
     }
 }
@@ -136,18 +146,17 @@ pub(crate) fn granted(fields: &GrantedReply<'_>) -> Vec<u8> {
     element(0x30, &[element(0x30, &element(0x02, &[0])), token].concat())
 }
 
-/// A rejection with one failure bit.
-pub(crate) fn rejection(bit: u8, text: &str) -> Vec<u8> {
-    let mut octets = vec![7 - bit % 8];
-    octets.resize(1 + usize::from(bit / 8), 0);
-    octets.push(0x80 >> (bit % 8));
-    let texts = element(0x30, &element(0x0c, text.as_bytes()));
-    let status_info = [element(0x02, &[2]), texts, element(0x03, &octets)].concat();
-    element(0x30, &element(0x30, &status_info))
+/// A rejection.
+pub(crate) fn rejection(failure: PkiFailureInfo, text: &str) -> Vec<u8> {
+    TimeStampResp::rejection(failure, text)
 }
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let [.., high, low] = content.len().to_be_bytes();
-    let head = if content.len() < 0x80 { vec![tag, low] } else { vec![tag, 0x82, high, low] };
+    let head = match (high, low) {
+        (0, 0..0x80) => vec![tag, low],
+        (0, _) => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
     [head, content.to_vec()].concat()
 }

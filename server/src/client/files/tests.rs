@@ -6,6 +6,7 @@ use crate::client::stamper::StampOptions;
 use crate::client::test_server::{GrantedReply, TestServer, granted, rejection, reply};
 use crate::client::tls;
 use crate::client::transport::{Deadlines, Transport};
+use attestamp_tsa::PkiFailureInfo;
 use std::time::Duration;
 
 fn stamper(server: &TestServer) -> Stamper<RealPause> {
@@ -94,7 +95,8 @@ async fn an_existing_reply_is_refused_before_anybody_is_asked() {
 
 #[tokio::test]
 async fn a_refusal_leaves_no_file() {
-    let server = TestServer::start(|_, _| reply(rejection(15, "no such policy"))).await;
+    let server =
+        TestServer::start(|_, _| reply(rejection(PkiFailureInfo::UnacceptedPolicy, "no such policy"))).await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a"), "x").unwrap();
     let outcomes = outcomes(&server, jobs(folder.path(), &["a"]), false).await;

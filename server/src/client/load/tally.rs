@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use attestamp_tsa::PkiFailureInfo;
 use hdrhistogram::Histogram;
 
 use crate::client::query::Query;
-use crate::client::reply::{self, Claims, FailureBit, Reply};
+use crate::client::reply::{self, Claims, Reply};
 use crate::client::transport::Answer;
 
 /// Longest latency that is told apart.
@@ -18,7 +19,7 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     /// A rejection with this failure.
-    Rejected(Option<FailureBit>),
+    Rejected(Option<PkiFailureInfo>),
     /// Another HTTP status than 200.
     HttpStatus(u16),
     /// The connection could not be made or broke.
@@ -33,7 +34,7 @@ impl std::fmt::Display for Fate {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Rejected(failure) => {
-                write!(formatter, "rejected ({})", failure.map_or("no reason", FailureBit::name))
+                write!(formatter, "rejected ({})", failure.map_or("no reason", PkiFailureInfo::name))
             }
             Self::HttpStatus(status) => write!(formatter, "HTTP status {status}"),
             Self::Disconnected => formatter.write_str("no connection"),
@@ -42,9 +43,6 @@ impl std::fmt::Display for Fate {
         }
     }
 }
-
-/// Whole seconds and nanoseconds since 1970, UTC.
-pub type Instant = (u64, u32);
 
 /// What one connection, or all of them together, saw.
 #[derive(Debug)]
@@ -84,13 +82,14 @@ impl Tally {
         }
     }
 
-    /// Takes an answer. `waited` is when the request was sent and when the answer was there, if that is checked.
+    /// Takes an answer. `waited` is when the request was sent and when the answer was there,
+    /// by the clock that is compared with, if times are checked.
     pub fn take(
         &mut self,
         query: &Query,
         answer: &Answer,
         latency: Duration,
-        waited: Option<(Instant, Instant)>,
+        waited: Option<(Duration, Duration)>,
     ) {
         match judge(query, answer) {
             Ok(claims) => {
@@ -156,7 +155,7 @@ fn judge<'a>(query: &Query, answer: &'a Answer) -> Result<Claims<'a>, Fate> {
     match reply::read(&answer.body) {
         Ok(Reply::Granted(claims)) if query.check(&claims).is_ok() => Ok(claims),
         Ok(Reply::Granted(_)) => Err(Fate::ForAnotherRequest),
-        Ok(Reply::Rejected(rejection)) => Err(Fate::Rejected(rejection.failure)),
+        Ok(Reply::Rejected(response)) => Err(Fate::Rejected(response.failure_info)),
         Err(_) => Err(Fate::Unreadable),
     }
 }
@@ -168,16 +167,11 @@ impl Serials {
         self.seen.len()
     }
 
-    fn take(&mut self, claims: &Claims<'_>, (sent, answered): (Instant, Instant)) {
+    fn take(&mut self, claims: &Claims<'_>, (sent, answered): (Duration, Duration)) {
         if !self.seen.insert(claims.serial.into()) {
             self.repeated += 1;
         }
-        let within = claims.instant().is_some_and(|time| {
-            // A token's time is cut off, not rounded: so is the moment before which it cannot be.
-            let earliest = (sent.0, sent.1 - sent.1 % time.resolution_nanoseconds);
-            (earliest..=answered).contains(&(time.unix_seconds, time.nanoseconds))
-        });
-        if !within {
+        if !claims.instant().is_some_and(|time| time.is_between(sent, answered)) {
             self.outside_wait += 1;
         }
     }

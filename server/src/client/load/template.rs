@@ -4,6 +4,7 @@
 //! be seen.
 
 use attestamp_certs::HashAlgorithm;
+use attestamp_tsa::HashLengthMismatch;
 use bytes::Bytes;
 
 use crate::client::query::{Nonce, Query};
@@ -28,15 +29,17 @@ pub struct PreparedRequest {
 
 impl RequestTemplate {
     /// Encodes the request once.
-    #[must_use]
-    pub fn new(hash: HashAlgorithm, certificates: bool) -> Self {
+    ///
+    /// # Errors
+    /// None in practice: the hash value is made with the hash.
+    pub fn new(hash: HashAlgorithm, certificates: bool) -> Result<Self, HashLengthMismatch> {
         let nonce = Nonce::new(0);
         let imprint = hash.digest(b"attestamp bench");
         let query = Query { hash, imprint, policy: None, nonce: Some(nonce), certificates };
-        let der = query.to_der();
+        let der = query.to_der()?;
         let imprint_at = position(&der, imprint.as_ref());
         let nonce_at = position(&der, nonce.content());
-        Self { der, query, imprint_at, nonce_at }
+        Ok(Self { der, query, imprint_at, nonce_at })
     }
 
     /// The request number `number`: hash value and nonce are the number's own.
@@ -71,10 +74,10 @@ mod tests {
     #[test]
     fn a_changed_template_is_the_request_encoded_anew() {
         for hash in HashAlgorithm::ALL {
-            let template = RequestTemplate::new(hash, true);
+            let template = RequestTemplate::new(hash, true).unwrap();
             for number in [0, 1, 255, u64::MAX] {
                 let request = template.request(number);
-                assert_eq!(request.body, request.query.to_der(), "{hash:?} {number}");
+                assert_eq!(request.body, request.query.to_der().unwrap(), "{hash:?} {number}");
             }
             assert_ne!(template.request(1).body, template.request(2).body);
         }

@@ -1,13 +1,14 @@
 //! Loads against server doubles: what is counted, and what is caught.
 
 use super::*;
-use crate::client::reply::FailureBit;
-use crate::client::test_server::{GrantedReply, TestServer, busy, granted, rejection, reply};
+use crate::client::test_server::{GrantedReply, Nobody, TestServer, busy, granted, rejection, reply};
 use crate::client::tls;
+use attestamp_certs::HashAlgorithm;
+use attestamp_tsa::PkiFailureInfo;
 use std::sync::Mutex;
 
 /// Within the second of the doubles' tokens, 2026-01-02T03:04:05Z.
-const CLOCK: Clock = || (1_767_323_045, 400_000_000);
+const CLOCK: Clock = || Duration::new(1_767_323_045, 400_000_000);
 
 fn options(server: &TestServer, requests: u64) -> LoadOptions {
     let tls = Arc::new(tls::client_config(None).unwrap());
@@ -16,8 +17,7 @@ fn options(server: &TestServer, requests: u64) -> LoadOptions {
         connections: 4,
         until: Until::Requests(requests),
         warm_up_requests: 10,
-        hash: HashAlgorithm::Sha256,
-        certificates: false,
+        template: RequestTemplate::new(HashAlgorithm::Sha256, false).unwrap(),
         check_serials: Some(CLOCK),
     }
 }
@@ -79,7 +79,7 @@ async fn every_request_has_its_own_imprint_and_nonce() {
 async fn what_is_no_token_is_counted_by_kind() {
     let server = TestServer::start(|number, request| match number % 4 {
         0 => reply(granted(&GrantedReply::to(request))),
-        1 => reply(rejection(14, "no time")),
+        1 => reply(rejection(PkiFailureInfo::TimeNotAvailable, "no time")),
         2 => busy("1"),
         _ => reply(granted(&GrantedReply { imprint: &[0; 32], ..GrantedReply::to(request) })),
     })
@@ -87,7 +87,7 @@ async fn what_is_no_token_is_counted_by_kind() {
     let tally = load(&LoadOptions { warm_up_requests: 0, ..options(&server, 100) }).await.tally;
     assert_eq!(tally.granted, 25);
     let expected = [
-        (Fate::Rejected(Some(FailureBit::TIME_NOT_AVAILABLE)), 25),
+        (Fate::Rejected(Some(PkiFailureInfo::TimeNotAvailable)), 25),
         (Fate::HttpStatus(503), 25),
         (Fate::ForAnotherRequest, 25),
     ];
@@ -105,8 +105,8 @@ async fn a_repeated_serial_number_is_caught_on_any_connection() {
 
 #[tokio::test]
 async fn a_time_outside_the_wait_is_caught() {
-    let before: Clock = || (1_767_323_044, 999_999_999);
-    let after: Clock = || (1_767_323_046, 0);
+    let before: Clock = || Duration::new(1_767_323_044, 999_999_999);
+    let after: Clock = || Duration::new(1_767_323_046, 0);
     for clock in [before, after] {
         let server = numbering_server().await;
         let options = LoadOptions { check_serials: Some(clock), ..options(&server, 20) };
@@ -118,7 +118,8 @@ async fn a_time_outside_the_wait_is_caught() {
 async fn a_server_that_is_down_is_said_at_the_start() {
     let server = numbering_server().await;
     let mut options = options(&server, 1);
-    options.target.address = crate::client::test_server::nobody().await;
+    let nobody = Nobody::new();
+    options.target.address = nobody.address.clone();
     let result = run(&options, &Arc::default(), || (), || ()).await;
     assert!(matches!(result, Err(ConnectionError::Connect(_))), "{result:?}");
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::client::test_server::{GrantedReply, granted, rejection};
+use attestamp_tsa::PkiFailureInfo;
 
 const GRANTED: GrantedReply<'static> = GrantedReply {
     policy: &[0x2a, 0x03, 0x04],
@@ -33,18 +34,23 @@ fn a_token_without_nonce_has_none() {
 
 #[test]
 fn a_rejection_names_bit_and_text() {
-    for (bit, name) in [(0, "badAlg"), (14, "timeNotAvailable"), (25, "systemFailure")] {
-        let der = rejection(bit, "no luck");
+    for failure in PkiFailureInfo::ALL {
+        let der = rejection(failure, "no luck");
         let Reply::Rejected(rejected) = read(&der).unwrap() else { panic!("granted") };
-        assert_eq!(rejected.failure.map(FailureBit::name), Some(name));
-        assert_eq!((rejected.status, rejected.text), (2, Some("no luck")));
+        assert_eq!(rejected.failure_info, Some(failure));
+        assert_eq!(rejected.status_strings, ["no luck"]);
     }
 }
 
 #[test]
-fn a_rejection_may_say_nothing() {
-    let Reply::Rejected(rejected) = read(&[0x30, 5, 0x30, 3, 2, 1, 2]).unwrap() else { panic!("granted") };
-    assert_eq!(rejected, Rejection { status: 2, failure: None, text: None });
+fn time_serial_and_policy_are_shown() {
+    let der = granted(&GRANTED);
+    let Reply::Granted(claims) = read(&der).unwrap() else { panic!("not granted") };
+    assert_eq!(claims.rfc3339(), "2026-11-22T12:47:14.5Z");
+    assert_eq!(claims.serial_hexadecimal(), "4007");
+    assert_eq!(claims.policy_dotted(), "1.2.3.4");
+    let hostile = Claims { gen_time: "\u{1b}[2J", ..claims };
+    assert_eq!(hostile.rfc3339(), r"\u{1b}[2J");
 }
 
 #[test]

@@ -4,10 +4,12 @@ use super::*;
 use crate::client::answer::NoReply;
 use crate::client::attempt::Field;
 use crate::client::test_server::{
-    GrantedReply, TestServer, busy, granted, nobody, rejection, reply, response,
+    GrantedReply, Nobody, TestServer, busy, granted, rejection, reply, response,
 };
 use crate::client::tls;
 use crate::client::transport::{BODY_LIMIT_OCTETS, Deadlines, TransportError};
+use attestamp_tsa::PkiFailureInfo;
+use attestamp_tsa::verify::TokenInvalid;
 use hyper::header::CONTENT_TYPE;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -76,7 +78,8 @@ async fn a_busy_server_is_asked_again_after_the_time_it_asks_for() {
 
 #[tokio::test]
 async fn passing_failures_are_retried_with_growing_pauses_and_then_given_up() {
-    let server = TestServer::start(|_, _| reply(rejection(25, "the HSM is away"))).await;
+    let server =
+        TestServer::start(|_, _| reply(rejection(PkiFailureInfo::SystemFailure, "the HSM is away"))).await;
     let stamper = stamper(&[&server.address]);
     let failure = stamper.stamp(imprint()).await.unwrap_err();
     assert_eq!(server.hits(), 4);
@@ -91,19 +94,19 @@ async fn passing_failures_are_retried_with_growing_pauses_and_then_given_up() {
 
 #[tokio::test]
 async fn the_next_address_is_asked_at_once_when_one_is_down() {
-    let (down, server) = (nobody().await, TestServer::start(|_, request| good(request)).await);
-    let stamper = stamper(&[&down, &server.address]);
+    let (nobody, server) = (Nobody::new(), TestServer::start(|_, request| good(request)).await);
+    let stamper = stamper(&[&nobody.address, &server.address]);
     let stamped = stamper.stamp(imprint()).await.unwrap();
     assert_eq!(stamped.address, server.address);
     assert!(stamper.pause.0.lock().unwrap().is_empty());
     let [attempt] = stamped.failed_attempts.as_slice() else { panic!("{:?}", stamped.failed_attempts) };
     assert!(matches!(attempt.error, AttemptError::Transport(TransportError::Connect { .. })), "{attempt}");
-    assert!(attempt.to_string().starts_with(&format!("{down}: cannot connect")), "{attempt}");
+    assert!(attempt.to_string().starts_with(&format!("{}: cannot connect", nobody.address)), "{attempt}");
 }
 
 #[tokio::test]
 async fn a_refusal_is_final_and_shows_failure_and_text() {
-    let refusing = TestServer::start(|_, _| reply(rejection(0, "use SHA-256"))).await;
+    let refusing = TestServer::start(|_, _| reply(rejection(PkiFailureInfo::BadAlg, "use SHA-256"))).await;
     let other = TestServer::start(|_, request| good(request)).await;
     let failure = stamper(&[&refusing.address, &other.address]).stamp(imprint()).await.unwrap_err();
     assert_eq!((refusing.hits(), other.hits()), (1, 0));
@@ -210,8 +213,8 @@ async fn each_attempt_has_its_own_nonce() {
 async fn a_token_that_does_not_verify_is_refused_with_the_reason() {
     let server = TestServer::start(|_, request| good(request)).await;
     let mut stamper = stamper(&[&server.address]);
-    stamper.check = Some(Arc::new(|_, _| Err("the signature is wrong".into())));
+    stamper.check = Some(Arc::new(|_, _| Err(TokenInvalid::Policy)));
     let failure = stamper.stamp(imprint()).await.unwrap_err();
     assert_eq!(server.hits(), 1);
-    assert!(failure.to_string().ends_with("does not verify: the signature is wrong"), "{failure}");
+    assert!(failure.to_string().contains(&format!("does not verify: {}", TokenInvalid::Policy)), "{failure}");
 }
