@@ -385,10 +385,7 @@ impl HsmError {
     }
 
     pub(crate) fn is_call(&self, code: RvError) -> bool {
-        match self {
-            Self::Call(call) => call.is(code),
-            _ => false,
-        }
+        matches!(self, Self::Call(call) if call.is(code))
     }
 }
 

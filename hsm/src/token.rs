@@ -44,8 +44,15 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Login {
     /// Held open so that the login lasts.
-    session: Option<(OpenSession, SlotId)>,
+    session: Option<LoginSession>,
     refused: Option<(PinTries, CallFailed)>,
+}
+
+#[derive(Debug)]
+struct LoginSession {
+    session: OpenSession,
+    slot: SlotId,
+    is_login_required: bool,
 }
 
 impl Token {
@@ -202,13 +209,12 @@ impl Token {
     /// Makes sure that the module is initialised and the user logged in; where the token is now.
     fn log_in(&self) -> Result<SlotId, HsmError> {
         let mut login = lock(&self.shared.login);
-        if let Some((session, slot)) = &login.session {
-            let is_logged_in = session.call(|session| session.get_session_info()).is_ok_and(|info| {
-                matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser)
-            });
-            if is_logged_in || (session.call(|_| Ok(())).is_ok() && !self.info()?.is_login_required) {
-                return Ok(*slot);
-            }
+        if let Some(held) = &login.session
+            && let Ok(info) = held.session.call(|session| session.get_session_info())
+            && (!held.is_login_required
+                || matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser))
+        {
+            return Ok(held.slot);
         }
         login.session = None;
         match self.open_login_session(&mut login) {
@@ -241,7 +247,8 @@ impl Token {
                 Err(error) => return Err(error),
             }
         }
-        login.session = Some((session, info.slot));
+        login.session =
+            Some(LoginSession { session, slot: info.slot, is_login_required: info.is_login_required });
         Ok(info.slot)
     }
 

@@ -1,13 +1,15 @@
 //! The suite on the embedded token, and what holds for that token alone.
 
+#[cfg(test)]
+#[path = "suite/every_token.rs"]
 mod suite;
 
 use std::os::unix::fs::PermissionsExt;
 
 use attestamp_hsm::{HsmError, Module, ModuleSource, Pkcs11Uri, StoreHealth};
-use suite::fixture::{Fixture, Kind, LABEL, SO_PIN, USER_PIN, pin};
+use suite::fixture::{Fixture, LABEL, SO_PIN, USER_PIN, pin};
 
-suite::whole_suite!(Kind::Embedded);
+suite::whole_suite!();
 
 #[test]
 fn a_missing_database_is_not_an_empty_token() {
@@ -34,7 +36,7 @@ fn the_database_is_its_owners_alone() {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
     }
-    suite::fixture::run("the_database_is_its_owners_alone", Kind::Embedded, test);
+    suite::fixture::run("the_database_is_its_owners_alone", test);
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn a_store_that_is_gone_is_noticed() {
         std::fs::File::create(&database).unwrap();
         assert_eq!(fixture.token.store_health(), StoreHealth::Empty);
     }
-    suite::fixture::run("a_store_that_is_gone_is_noticed", Kind::Embedded, test);
+    suite::fixture::run("a_store_that_is_gone_is_noticed", test);
 }
 
 #[test]
@@ -77,5 +79,5 @@ fn two_databases_in_one_process_are_two_tokens() {
         assert_eq!(labels(&again), ["other"]);
         assert_eq!(labels(&fixture.module), [LABEL]);
     }
-    suite::fixture::run("two_databases_in_one_process_are_two_tokens", Kind::Embedded, test);
+    suite::fixture::run("two_databases_in_one_process_are_two_tokens", test);
 }

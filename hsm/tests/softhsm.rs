@@ -1,11 +1,13 @@
 //! The suite on SoftHSM2 (Debian package `softhsm2`), which stands for every other module that is opened by its path.
 
+#[cfg(test)]
+#[path = "suite/every_token.rs"]
 mod suite;
 
 use attestamp_hsm::{HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, PoolState};
-use suite::fixture::{Fixture, Kind, PATIENCE, quick};
+use suite::fixture::{Fixture, PATIENCE, quick};
 
-suite::whole_suite!(Kind::SoftHsm);
+suite::whole_suite!();
 
 #[test]
 fn a_missing_module_is_named() {
@@ -43,5 +45,5 @@ fn a_token_that_is_taken_away_and_put_back_signs_again() {
         assert!(state.is_up(), "{state}");
         pool.sign_now(b"after").unwrap();
     }
-    suite::fixture::run("a_token_that_is_taken_away_and_put_back_signs_again", Kind::SoftHsm, test);
+    suite::fixture::run("a_token_that_is_taken_away_and_put_back_signs_again", test);
 }

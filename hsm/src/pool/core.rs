@@ -191,6 +191,11 @@ impl Core {
         while self.free.pop().is_some() {}
     }
 
+    #[cfg(test)]
+    pub(crate) fn free_sessions(&self) -> usize {
+        self.free.len()
+    }
+
     pub(crate) fn dangerous_lose_sessions(&self) {
         let leases: Vec<Lease> = std::iter::from_fn(|| self.free.pop()).collect();
         for mut lease in leases {

@@ -11,27 +11,28 @@ use attestamp_hsm::{Module, ModuleSource, Pin, Pkcs11Uri, PoolConfig, Token};
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const CHILD: &str = "ATTESTAMP_HSM_TEST_FOLDER";
-pub const LABEL: &str = "suite";
-pub const SO_PIN: &str = "so-pin-12345678";
-pub const USER_PIN: &str = "user-pin-12345678";
+pub(crate) const LABEL: &str = "suite";
+pub(crate) const SO_PIN: &str = "so-pin-12345678";
+pub(crate) const USER_PIN: &str = "user-pin-12345678";
 
+/// The kind of token that this test program is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+enum Kind {
     Embedded,
     SoftHsm,
 }
 
 /// An initialised token, and where it keeps its files.
-pub struct Fixture {
-    pub kind: Kind,
-    pub folder: PathBuf,
-    pub source: ModuleSource,
-    pub module: Module,
-    pub token: Token,
+pub(crate) struct Fixture {
+    pub(crate) folder: PathBuf,
+    pub(crate) source: ModuleSource,
+    pub(crate) module: Module,
+    pub(crate) token: Token,
 }
 
 /// Runs one test in a process of its own with a token of its own.
-pub fn run(name: &str, kind: Kind, test: fn(&Fixture)) {
+pub(crate) fn run(name: &str, test: fn(&Fixture)) {
+    let kind = if env!("CARGO_CRATE_NAME") == "softhsm" { Kind::SoftHsm } else { Kind::Embedded };
     if let Some(folder) = std::env::var_os(CHILD) {
         test(&Fixture::new(kind, Path::new(&folder)));
         return;
@@ -68,16 +69,16 @@ impl Fixture {
         let module = Module::open_or_create(&source).unwrap();
         module.initialise_token(LABEL, &pin(SO_PIN), &pin(USER_PIN)).unwrap();
         let token = module.open_token(&Pkcs11Uri::for_token(LABEL), pin(USER_PIN)).unwrap();
-        Self { kind, folder: folder.to_owned(), source, module, token }
+        Self { folder: folder.to_owned(), source, module, token }
     }
 }
 
-pub fn pin(text: &str) -> Pin {
+pub(crate) fn pin(text: &str) -> Pin {
     Pin::new(text.to_owned()).unwrap()
 }
 
 /// Quick recovery, so that tests are quick.
-pub fn quick() -> PoolConfig {
+pub(crate) fn quick() -> PoolConfig {
     PoolConfig {
         sessions: 4.try_into().unwrap(),
         backoff_minimum: Duration::from_millis(5),
@@ -87,10 +88,10 @@ pub fn quick() -> PoolConfig {
 }
 
 /// Far longer than anything takes: a test that waits for it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asserts on the verdict of OpenSSL.
-pub fn assert_openssl_verifies(
+pub(crate) fn assert_openssl_verifies(
     folder: &Path,
     spki_der: &[u8],
     digest: Option<&str>,

@@ -13,7 +13,7 @@ fn digest(algorithm: KeyAlgorithm) -> Option<&'static str> {
     }
 }
 
-pub fn every_algorithm_signs_and_openssl_agrees(fixture: &Fixture) {
+pub(crate) fn every_algorithm_signs_and_openssl_agrees(fixture: &Fixture) {
     for algorithm in KeyAlgorithm::ALL {
         let id = KeyId::random().unwrap();
         let key = fixture.token.generate(algorithm, &id, algorithm.name()).unwrap();
@@ -31,7 +31,7 @@ pub fn every_algorithm_signs_and_openssl_agrees(fixture: &Fixture) {
     assert_eq!(fixture.token.keys().unwrap().len(), KeyAlgorithm::ALL.len());
 }
 
-pub fn generated_keys_are_for_signing_only_and_stay_in_the_token(fixture: &Fixture) {
+pub(crate) fn generated_keys_are_for_signing_only_and_stay_in_the_token(fixture: &Fixture) {
     for algorithm in
         [KeyAlgorithm::Rsa2048, KeyAlgorithm::EcdsaP256, KeyAlgorithm::EcdsaP384, KeyAlgorithm::Ed25519]
     {
@@ -58,7 +58,7 @@ pub fn generated_keys_are_for_signing_only_and_stay_in_the_token(fixture: &Fixtu
     }
 }
 
-pub fn an_id_is_used_once(fixture: &Fixture) {
+pub(crate) fn an_id_is_used_once(fixture: &Fixture) {
     let id = KeyId::new(b"same".to_vec()).unwrap();
     let first = fixture.token.generate(KeyAlgorithm::EcdsaP256, &id, "first").unwrap();
     let again = fixture.token.generate(KeyAlgorithm::Ed25519, &id, "second").unwrap_err();
@@ -66,7 +66,7 @@ pub fn an_id_is_used_once(fixture: &Fixture) {
     assert_eq!(fixture.token.keys().unwrap(), [first]);
 }
 
-pub fn keys_are_found_by_id_and_label_and_never_guessed(fixture: &Fixture) {
+pub(crate) fn keys_are_found_by_id_and_label_and_never_guessed(fixture: &Fixture) {
     let ids = [KeyId::new(vec![1]).unwrap(), KeyId::new(vec![2]).unwrap()];
     for id in &ids {
         fixture.token.generate(KeyAlgorithm::EcdsaP256, id, "twin").unwrap();
@@ -80,7 +80,7 @@ pub fn keys_are_found_by_id_and_label_and_never_guessed(fixture: &Fixture) {
     assert_eq!(missing.to_string(), "the token suite has no private key with the id 03");
 }
 
-pub fn a_destroyed_key_is_gone(fixture: &Fixture) {
+pub(crate) fn a_destroyed_key_is_gone(fixture: &Fixture) {
     let (kept, gone) = (KeyId::new(vec![1]).unwrap(), KeyId::new(vec![2]).unwrap());
     fixture.token.generate(KeyAlgorithm::EcdsaP256, &kept, "kept").unwrap();
     let key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &gone, "gone").unwrap();

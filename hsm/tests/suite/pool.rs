@@ -39,22 +39,22 @@ fn eight_threads(fixture: &Fixture, choice: DispatchChoice, expected: Dispatch) 
     }
 }
 
-pub fn eight_threads_get_valid_signatures_inline(fixture: &Fixture) {
+pub(crate) fn eight_threads_get_valid_signatures_inline(fixture: &Fixture) {
     eight_threads(fixture, DispatchChoice::Inline, Dispatch::Inline);
 }
 
-pub fn eight_threads_get_valid_signatures_from_threads(fixture: &Fixture) {
+pub(crate) fn eight_threads_get_valid_signatures_from_threads(fixture: &Fixture) {
     eight_threads(fixture, DispatchChoice::Threads, Dispatch::Threads);
 }
 
-pub fn a_pool_for_another_public_key_does_not_start(fixture: &Fixture) {
+pub(crate) fn a_pool_for_another_public_key_does_not_start(fixture: &Fixture) {
     let (key, _pool) = key_and_pool(fixture, quick());
     let (other, _pool) = key_and_pool(fixture, quick());
     let refused = fixture.token.signing_pool(&key.id, &other.spki_der, quick()).unwrap_err();
     assert!(matches!(&refused, HsmError::KeyReplaced { id } if *id == key.id), "{refused}");
 }
 
-pub fn lost_sessions_are_opened_again_within_the_request(fixture: &Fixture) {
+pub(crate) fn lost_sessions_are_opened_again_within_the_request(fixture: &Fixture) {
     let (_key, pool) = key_and_pool(fixture, PoolConfig { sessions: 1.try_into().unwrap(), ..quick() });
     pool.sign_now(b"before").unwrap();
     pool.dangerous_lose_sessions();
@@ -64,7 +64,7 @@ pub fn lost_sessions_are_opened_again_within_the_request(fixture: &Fixture) {
     assert_eq!((counters.reopened_sessions, counters.failures, counters.recoveries), (1, 0, 0));
 }
 
-pub fn two_pools_come_back_after_the_module_was_finalised(fixture: &Fixture) {
+pub(crate) fn two_pools_come_back_after_the_module_was_finalised(fixture: &Fixture) {
     let pools = [key_and_pool(fixture, quick()), key_and_pool(fixture, quick())];
     for round in 1..=3 {
         fixture.module.dangerous_finalise().unwrap();
@@ -79,14 +79,14 @@ pub fn two_pools_come_back_after_the_module_was_finalised(fixture: &Fixture) {
     }
 }
 
-pub fn the_token_works_on_after_the_module_was_finalised(fixture: &Fixture) {
+pub(crate) fn the_token_works_on_after_the_module_was_finalised(fixture: &Fixture) {
     let (key, _pool) = key_and_pool(fixture, quick());
     fixture.module.dangerous_finalise().unwrap();
     let signature = fixture.token.sign_once(&key.id, b"once").unwrap();
     assert_openssl_verifies(&fixture.folder, &key.spki_der, Some("sha256"), b"once", &signature);
 }
 
-pub fn a_key_replaced_under_the_same_id_stays_down(fixture: &Fixture) {
+pub(crate) fn a_key_replaced_under_the_same_id_stays_down(fixture: &Fixture) {
     let (key, pool) = key_and_pool(fixture, quick());
     fixture.token.destroy(&key.id).unwrap();
     fixture.token.generate(KeyAlgorithm::EcdsaP256, &key.id, "tsu").unwrap();
@@ -97,7 +97,7 @@ pub fn a_key_replaced_under_the_same_id_stays_down(fixture: &Fixture) {
     pool.sign_now(b"still down").unwrap_err();
 }
 
-pub fn a_destroyed_key_leaves_the_pool_recovering(fixture: &Fixture) {
+pub(crate) fn a_destroyed_key_leaves_the_pool_recovering(fixture: &Fixture) {
     let (key, pool) = key_and_pool(fixture, PoolConfig { dispatch: DispatchChoice::Threads, ..quick() });
     fixture.token.destroy(&key.id).unwrap();
     let (answer, answered) = mpsc::channel();

@@ -4,7 +4,7 @@ use attestamp_hsm::{HsmError, Module, PinSource, PinTries, Pkcs11Uri, SlotId};
 
 use super::fixture::{Fixture, LABEL, SO_PIN, USER_PIN, pin};
 
-pub fn a_token_is_found_by_what_it_says_of_itself(fixture: &Fixture) {
+pub(crate) fn a_token_is_found_by_what_it_says_of_itself(fixture: &Fixture) {
     let info = fixture.token.info().unwrap();
     assert_eq!(info.label, LABEL);
     assert!(info.is_initialised && info.is_login_required && info.has_user_pin);
@@ -32,7 +32,7 @@ pub fn a_token_is_found_by_what_it_says_of_itself(fixture: &Fixture) {
     }
 }
 
-pub fn a_wrong_pin_is_refused_and_costs_one_try(fixture: &Fixture) {
+pub(crate) fn a_wrong_pin_is_refused_and_costs_one_try(fixture: &Fixture) {
     // A fresh start, for whoever is logged in is not asked for a PIN again.
     fixture.module.dangerous_finalise().unwrap();
     let module = Module::open(&fixture.source).unwrap();
@@ -45,7 +45,7 @@ pub fn a_wrong_pin_is_refused_and_costs_one_try(fixture: &Fixture) {
     module.open_token(&Pkcs11Uri::for_token(LABEL), pin(USER_PIN)).unwrap();
 }
 
-pub fn opening_twice_shares_the_module(fixture: &Fixture) {
+pub(crate) fn opening_twice_shares_the_module(fixture: &Fixture) {
     let again = Module::open(&fixture.source).unwrap();
     assert_eq!(again.tokens().unwrap(), fixture.module.tokens().unwrap());
     let token = again.open_token(&Pkcs11Uri::for_token(LABEL), pin(USER_PIN)).unwrap();
@@ -53,7 +53,7 @@ pub fn opening_twice_shares_the_module(fixture: &Fixture) {
     assert_eq!(token.info().unwrap(), fixture.token.info().unwrap());
 }
 
-pub fn a_second_token_of_the_same_label_is_refused(fixture: &Fixture) {
+pub(crate) fn a_second_token_of_the_same_label_is_refused(fixture: &Fixture) {
     let again = fixture.module.initialise_token(LABEL, &pin(SO_PIN), &pin(USER_PIN)).unwrap_err();
     assert!(matches!(again, HsmError::TokenExists { .. }), "{again}");
     let long = fixture.module.initialise_token(&"x".repeat(33), &pin(SO_PIN), &pin(USER_PIN)).unwrap_err();

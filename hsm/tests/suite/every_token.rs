@@ -1,18 +1,18 @@
 //! The tests that every token has to pass; `embedded.rs` and `softhsm.rs` run them.
 //!
-//! A folder with `mod.rs`, against our habit, because Cargo would take any other file here for a test program.
+//! They lie in a folder, and are named by `#[path]`, because Cargo takes each file of `tests/` for a test program.
 
-pub mod fixture;
-pub mod keys;
-pub mod pool;
-pub mod tokens;
+pub(crate) mod fixture;
+pub(crate) mod keys;
+pub(crate) mod pool;
+pub(crate) mod tokens;
 
-/// One `#[test]` for each name, on the token of this kind.
+/// One `#[test]` for each name.
 macro_rules! suite {
-    ($kind:expr; $($module:ident::$name:ident),* $(,)?) => {
+    ($($module:ident::$name:ident),* $(,)?) => {
         $(#[test]
         fn $name() {
-            suite::fixture::run(stringify!($name), $kind, suite::$module::$name);
+            suite::fixture::run(stringify!($name), suite::$module::$name);
         })*
     };
 }
@@ -20,8 +20,8 @@ pub(crate) use suite;
 
 /// Every test of the suite.
 macro_rules! whole_suite {
-    ($kind:expr) => {
-        suite::suite! { $kind;
+    () => {
+        suite::suite! {
             tokens::a_token_is_found_by_what_it_says_of_itself,
             tokens::a_wrong_pin_is_refused_and_costs_one_try,
             tokens::opening_twice_shares_the_module,
