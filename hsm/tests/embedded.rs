@@ -6,8 +6,8 @@ mod suite;
 
 use std::os::unix::fs::PermissionsExt;
 
-use attestamp_hsm::{HsmError, Module, ModuleSource, Pkcs11Uri, StoreHealth};
-use suite::fixture::{Fixture, LABEL, SO_PIN, USER_PIN, pin};
+use attestamp_hsm::{HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, Pkcs11Uri, StoreHealth};
+use suite::fixture::{Fixture, LABEL, PATIENCE, SO_PIN, USER_PIN, pin, quick};
 
 suite::whole_suite!();
 
@@ -55,6 +55,29 @@ fn a_store_that_is_gone_is_noticed() {
         assert_eq!(fixture.token.store_health(), StoreHealth::Empty);
     }
     suite::fixture::run("a_store_that_is_gone_is_noticed", test);
+}
+
+#[test]
+fn a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back() {
+    fn test(fixture: &Fixture) {
+        let database = fixture.folder.join("store/token.sql");
+        let aside = fixture.folder.join("store/aside.sql");
+        let id = KeyId::random().unwrap();
+        let key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &id, "tsu").unwrap();
+        let pool = fixture.token.signing_pool(&id, &key.spki_der, quick()).unwrap();
+        std::fs::rename(&database, &aside).unwrap();
+        fixture.module.dangerous_finalise().unwrap();
+        pool.sign_now(b"gone").unwrap_err();
+        let missing = fixture.token.find(&id).unwrap_err();
+        assert!(matches!(missing, HsmError::DatabaseMissing { .. }), "{missing}");
+        assert!(!database.exists(), "a new, empty database must not take its place");
+        std::fs::rename(&aside, &database).unwrap();
+        let state = pool.wait_while_recovering(PATIENCE);
+        assert!(state.is_up(), "{state}");
+        pool.sign_now(b"back").unwrap();
+        assert_eq!(fixture.token.store_health(), StoreHealth::Good);
+    }
+    suite::fixture::run("a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back", test);
 }
 
 #[test]
