@@ -5,8 +5,12 @@
 mod suite;
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use attestamp_hsm::{HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, Pkcs11Uri, StoreHealth};
+use p256::ecdsa::signature::Verifier;
+use p256::ecdsa::{Signature, VerifyingKey};
 use suite::fixture::{Fixture, LABEL, PATIENCE, SO_PIN, USER_PIN, pin, quick};
 
 suite::whole_suite!();
@@ -78,6 +82,52 @@ fn a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back(
         assert_eq!(fixture.token.store_health(), StoreHealth::Good);
     }
     suite::fixture::run("a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back", test);
+}
+
+#[test]
+fn no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_again_and_again() {
+    fn test(fixture: &Fixture) {
+        // Session and object numbers begin anew each time, so that those of one pool are then the other's.
+        let pools = ["one", "other"].map(|label| {
+            let id = KeyId::random().unwrap();
+            let key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &id, label).unwrap();
+            (fixture.token.signing_pool(&id, &key.spki_der, quick()).unwrap(), key.spki_der)
+        });
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for (pool, spki_der) in &pools {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        let key =
+                            VerifyingKey::from_sec1_bytes(spki_der.last_chunk::<65>().unwrap()).unwrap();
+                        while !is_over.load(Ordering::Relaxed) {
+                            if let Ok(signature) = pool.sign_now(b"whose?") {
+                                key.verify(b"whose?", &Signature::from_der(&signature).unwrap()).unwrap();
+                            }
+                        }
+                    });
+                }
+            }
+            for _ in 0..40 {
+                let (first, second) = (pools[0].0.counters(), pools[1].0.counters());
+                fixture.module.dangerous_finalise().unwrap();
+                let deadline = Instant::now() + PATIENCE;
+                // Until both have signed again since.
+                while pools[0].0.counters().signatures < first.signatures + 20
+                    || pools[1].0.counters().signatures < second.signatures + 20
+                {
+                    assert!(Instant::now() < deadline, "{} {}", pools[0].0.state(), pools[1].0.state());
+                    std::thread::yield_now();
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert!(pools.iter().all(|(pool, _)| pool.counters().recoveries > 0));
+    }
+    suite::fixture::run(
+        "no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_again_and_again",
+        test,
+    );
 }
 
 #[test]
