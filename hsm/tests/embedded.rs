@@ -84,6 +84,15 @@ fn a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back(
     suite::fixture::run("a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back", test);
 }
 
+/// A test whose one thread fails must not wait for the others for ever.
+struct EndsWithMe<'a>(&'a AtomicBool);
+
+impl Drop for EndsWithMe<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_again_and_again() {
     fn test(fixture: &Fixture) {
@@ -98,6 +107,7 @@ fn no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_aga
             for (pool, spki_der) in &pools {
                 for _ in 0..2 {
                     scope.spawn(|| {
+                        let _all_stop_with_me = EndsWithMe(&is_over);
                         let key =
                             VerifyingKey::from_sec1_bytes(spki_der.last_chunk::<65>().unwrap()).unwrap();
                         while !is_over.load(Ordering::Relaxed) {
@@ -108,6 +118,7 @@ fn no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_aga
                     });
                 }
             }
+            let _all_stop_with_me = EndsWithMe(&is_over);
             for _ in 0..40 {
                 let (first, second) = (pools[0].0.counters(), pools[1].0.counters());
                 fixture.module.dangerous_finalise().unwrap();
@@ -116,11 +127,11 @@ fn no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_aga
                 while pools[0].0.counters().signatures < first.signatures + 20
                     || pools[1].0.counters().signatures < second.signatures + 20
                 {
+                    assert!(!is_over.load(Ordering::Relaxed), "a thread has failed");
                     assert!(Instant::now() < deadline, "{} {}", pools[0].0.state(), pools[1].0.state());
                     std::thread::yield_now();
                 }
             }
-            is_over.store(true, Ordering::Relaxed);
         });
         assert!(pools.iter().all(|(pool, _)| pool.counters().recoveries > 0));
     }
