@@ -3,15 +3,17 @@
 //! C_Initialize and C_Finalize concern the whole process, so each library has one [`Loaded`] however often it is opened.
 //! After the library was initialised again its session and object numbers begin anew, and an old number may by then
 //! mean somebody else's session or key. Every call therefore carries the epoch in which its numbers were given out, and
-//! holds the epoch's read lock while the module works; initialising takes the write lock without waiting for it. The
+//! holds the epoch's read lock while the module works; initialising takes the write lock, which it tries for instead of waiting. The
 //! lock is taken for reading only, once for a signature, and costs about what one of the three C calls costs in locks
 //! inside the module.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
+use std::time::Duration;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
 use cryptoki::error::{Error as CryptokiError, Result as CryptokiResult, Rv, RvError};
@@ -23,6 +25,12 @@ use crate::key::SlotId;
 
 /// Libraries stay loaded until the process ends: unloading one that other code may hold pointers into is never safe.
 static REGISTRY: Mutex<Vec<Arc<Loaded>>> = Mutex::new(Vec::new());
+
+/// The epoch before the first C_Initialize, when no other function of the library may be called.
+const NEVER_STARTED: u64 = 0;
+/// For half a second, far longer than a healthy call takes.
+const EXCLUSIVE_ATTEMPTS: usize = 500;
+const EXCLUSIVE_PAUSE: Duration = Duration::from_millis(1);
 
 /// Which library.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +58,8 @@ pub(crate) struct Loaded {
 struct Database {
     path: PathBuf,
     slot: Option<SlotId>,
+    /// Device and inode of the file that kryoptic has open.
+    file: Option<(u64, u64)>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,7 +113,7 @@ impl Loaded {
         Self {
             kind,
             pkcs11,
-            epoch: RwLock::new(0),
+            epoch: RwLock::new(NEVER_STARTED),
             databases: Mutex::new(Vec::new()),
             generating: Mutex::new(()),
             pools_up: AtomicUsize::new(0),
@@ -116,9 +126,22 @@ impl Loaded {
         Ok(call(&self.pkcs11)?)
     }
 
-    /// The slot of one of the embedded token's databases.
-    pub(crate) fn slot_of(&self, database: &Path) -> Option<SlotId> {
-        lock(&self.databases).iter().find(|known| known.path == database).and_then(|known| known.slot)
+    /// The slot of one of the embedded token's databases, which is attached again if it had gone and has come back.
+    pub(crate) fn slot_of(&self, database: &Path) -> Result<SlotId, HsmError> {
+        let find =
+            || lock(&self.databases).iter().find(|known| known.path == database).and_then(|known| known.slot);
+        if let Some(slot) = find() {
+            return Ok(slot);
+        }
+        if database.exists() {
+            self.add_database(database)?;
+        }
+        find().ok_or_else(|| HsmError::DatabaseMissing { path: database.to_owned() })
+    }
+
+    /// Device and inode of the database's file when it was opened.
+    pub(crate) fn file_of(&self, database: &Path) -> Option<(u64, u64)> {
+        lock(&self.databases).iter().find(|known| known.path == database).and_then(|known| known.file)
     }
 
     /// Opens a session, which is closed when it is dropped.
@@ -139,6 +162,9 @@ impl Loaded {
 
     /// Whether the library is not initialised.
     pub(crate) fn is_down(&self) -> Result<bool, HsmError> {
+        if *self.epoch.read().unwrap_or_else(PoisonError::into_inner) == NEVER_STARTED {
+            return Ok(true);
+        }
         match self.call(Pkcs11::get_all_slots) {
             Ok(_) => Ok(false),
             Err(error) if error.is_not_initialised() => Ok(true),
@@ -148,7 +174,7 @@ impl Loaded {
 
     /// Initialises the library if it is not initialised, with all databases that still exist.
     ///
-    /// Fails with [`HsmError::ModuleBusy`], instead of waiting, while a call is inside the module.
+    /// Fails with [`HsmError::ModuleBusy`] while some call hangs inside the module.
     pub(crate) fn revive(&self) -> Result<(), HsmError> {
         self.start_anew(false)
     }
@@ -160,29 +186,44 @@ impl Loaded {
 
     fn start_anew(&self, even_if_up: bool) -> Result<(), HsmError> {
         let mut databases = lock(&self.databases);
-        let mut epoch = match self.epoch.try_write() {
-            Ok(epoch) => epoch,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(HsmError::ModuleBusy),
-        };
-        match self.pkcs11.get_all_slots().map_err(HsmError::from) {
-            Ok(_) if !even_if_up => return Ok(()),
-            Err(error) if !even_if_up && !error.is_not_initialised() => return Err(error),
-            // Also where it is down already: it makes kryoptic forget a database that could not be opened.
-            Ok(_) | Err(_) => drop(self.pkcs11.clone().finalize()),
+        let mut epoch = self.exclusive_epoch()?;
+        if *epoch != NEVER_STARTED {
+            match self.pkcs11.get_all_slots().map_err(HsmError::from) {
+                Ok(_) if !even_if_up => return Ok(()),
+                Err(error) if !even_if_up && !error.is_not_initialised() => return Err(error),
+                // Also where it is down already: it makes kryoptic forget a database that could not be opened.
+                Ok(_) | Err(_) => drop(self.pkcs11.clone().finalize()),
+            }
         }
         // Also if what follows fails: the old numbers are void in any case.
         *epoch += 1;
         match &self.kind {
             Kind::Library(_) => {
-                Ok(self.pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?)
+                match self.pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+                    // Other code in this process uses the library too.
+                    Err(CryptokiError::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
+                    result => Ok(result?),
+                }
             }
             Kind::Embedded => databases.iter_mut().try_for_each(|database| {
-                database.slot = None;
+                (database.slot, database.file) = (None, None);
                 // A database that is gone would be made anew, empty, and the signing key with it seem to be lost.
                 if database.path.exists() { self.attach(database) } else { Ok(()) }
             }),
         }
+    }
+
+    /// The write lock, as soon as no call is inside the module. It is tried for, not waited for: a thread that waits for
+    /// it would make all others wait behind it, for as long as one call hangs.
+    fn exclusive_epoch(&self) -> Result<RwLockWriteGuard<'_, u64>, HsmError> {
+        for _ in 0..EXCLUSIVE_ATTEMPTS {
+            match self.epoch.try_write() {
+                Ok(epoch) => return Ok(epoch),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(EXCLUSIVE_PAUSE),
+            }
+        }
+        Err(HsmError::ModuleBusy)
     }
 
     fn add_database(&self, path: &Path) -> Result<(), HsmError> {
@@ -194,7 +235,7 @@ impl Loaded {
             return Ok(());
         }
         databases.retain(|known| known.path != path);
-        let mut database = Database { path: path.to_owned(), slot: None };
+        let mut database = Database { path: path.to_owned(), slot: None, file: None };
         if let Err(error) = self.attach(&mut database) {
             if databases.is_empty() {
                 drop(self.pkcs11.clone().finalize());
@@ -215,6 +256,7 @@ impl Loaded {
             failed @ Rv::Error(_) => failed.into_result(Function::Initialize)?,
         }
         let after = self.pkcs11.get_all_slots()?;
+        database.file = database.path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
         database.slot = after.into_iter().find(|slot| !before.contains(slot)).map(|slot| SlotId(slot.id()));
         Ok(())
     }

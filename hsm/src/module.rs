@@ -39,14 +39,8 @@ pub enum ModuleSource {
 #[derive(Debug, Clone)]
 pub struct Module {
     loaded: Arc<Loaded>,
-    /// Of the embedded token: which database of several this is, and which file it was.
-    database: Option<Database>,
-}
-
-#[derive(Debug, Clone)]
-struct Database {
-    path: PathBuf,
-    device_and_inode: (u64, u64),
+    /// Of the embedded token: which database of several this is.
+    database: Option<PathBuf>,
 }
 
 /// What a token says of itself (CK_TOKEN_INFO).
@@ -121,11 +115,10 @@ impl Module {
             ModuleSource::Embedded { database } => {
                 let path = database_path(database)?;
                 // kryoptic would make a new, empty one, and the operator look in vain for the keys.
-                let metadata =
-                    path.metadata().map_err(|_| HsmError::DatabaseMissing { path: path.clone() })?;
-                let device_and_inode = (metadata.dev(), metadata.ino());
-                let loaded = Loaded::embedded(&path)?;
-                Ok(Self { loaded, database: Some(Database { path, device_and_inode }) })
+                if !path.exists() {
+                    return Err(HsmError::DatabaseMissing { path });
+                }
+                Ok(Self { loaded: Loaded::embedded(&path)?, database: Some(path) })
             }
         }
     }
@@ -147,9 +140,9 @@ impl Module {
     /// # Errors
     /// The module's own.
     pub fn tokens(&self) -> Result<Vec<TokenInfo>, HsmError> {
+        let own = self.database.as_ref().map(|database| self.loaded.slot_of(database)).transpose()?;
         let slots = self.loaded.call(Pkcs11::get_slots_with_token)?;
-        let own = self.database.as_ref().map(|database| self.loaded.slot_of(&database.path));
-        let slots = slots.into_iter().filter(|slot| own.is_none_or(|own| own == Some(SlotId(slot.id()))));
+        let slots = slots.into_iter().filter(|slot| own.is_none_or(|own| own == SlotId(slot.id())));
         slots.map(|slot| self.token_info(slot)).collect()
     }
 
@@ -205,8 +198,8 @@ impl Module {
     #[must_use]
     pub fn store_health(&self) -> StoreHealth {
         let Some(database) = &self.database else { return StoreHealth::Good };
-        match database.path.metadata() {
-            Ok(metadata) if (metadata.dev(), metadata.ino()) != database.device_and_inode => {
+        match database.metadata() {
+            Ok(metadata) if self.loaded.file_of(database) != Some((metadata.dev(), metadata.ino())) => {
                 StoreHealth::Exchanged
             }
             Ok(metadata) if metadata.len() == 0 => StoreHealth::Empty,

@@ -61,7 +61,8 @@ pub enum Dispatch {
 /// Limits of a pool.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
-    /// How many sessions sign at the same time.
+    /// How many sessions sign at the same time. Inline, at least as many as there are threads that ask for signatures:
+    /// one more thread than sessions is refused.
     pub sessions: NonZeroUsize,
     /// How many requests may wait for a session; of no effect inline, where nothing waits.
     pub queue_length: usize,

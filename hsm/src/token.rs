@@ -174,6 +174,11 @@ impl Token {
         SigningPool::with_source(source, config)
     }
 
+    /// Lets a PIN that was refused be tried once more.
+    pub(crate) fn forgive_pin(&self) {
+        lock(&self.shared.login).refused = None;
+    }
+
     pub(crate) fn module(&self) -> &Module {
         &self.shared.module
     }

@@ -5,9 +5,13 @@
 mod suite;
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use attestamp_hsm::{HsmError, Module, ModuleSource, Pkcs11Uri, StoreHealth};
-use suite::fixture::{Fixture, LABEL, SO_PIN, USER_PIN, pin};
+use attestamp_hsm::{HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, Pkcs11Uri, StoreHealth};
+use p256::ecdsa::signature::Verifier;
+use p256::ecdsa::{Signature, VerifyingKey};
+use suite::fixture::{Fixture, LABEL, PATIENCE, SO_PIN, USER_PIN, pin, quick};
 
 suite::whole_suite!();
 
@@ -55,6 +59,86 @@ fn a_store_that_is_gone_is_noticed() {
         assert_eq!(fixture.token.store_health(), StoreHealth::Empty);
     }
     suite::fixture::run("a_store_that_is_gone_is_noticed", test);
+}
+
+#[test]
+fn a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back() {
+    fn test(fixture: &Fixture) {
+        let database = fixture.folder.join("store/token.sql");
+        let aside = fixture.folder.join("store/aside.sql");
+        let id = KeyId::random().unwrap();
+        let key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &id, "tsu").unwrap();
+        let pool = fixture.token.signing_pool(&id, &key.spki_der, quick()).unwrap();
+        std::fs::rename(&database, &aside).unwrap();
+        fixture.module.dangerous_finalise().unwrap();
+        pool.sign_now(b"gone").unwrap_err();
+        let missing = fixture.token.find(&id).unwrap_err();
+        assert!(matches!(missing, HsmError::DatabaseMissing { .. }), "{missing}");
+        assert!(!database.exists(), "a new, empty database must not take its place");
+        std::fs::rename(&aside, &database).unwrap();
+        let state = pool.wait_while_recovering(PATIENCE);
+        assert!(state.is_up(), "{state}");
+        pool.sign_now(b"back").unwrap();
+        assert_eq!(fixture.token.store_health(), StoreHealth::Good);
+    }
+    suite::fixture::run("a_deleted_database_is_named_at_the_next_start_and_used_again_when_it_is_back", test);
+}
+
+/// A test whose one thread fails must not wait for the others for ever.
+struct EndsWithMe<'a>(&'a AtomicBool);
+
+impl Drop for EndsWithMe<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_again_and_again() {
+    fn test(fixture: &Fixture) {
+        // Session and object numbers begin anew each time, so that those of one pool are then the other's.
+        let pools = ["one", "other"].map(|label| {
+            let id = KeyId::random().unwrap();
+            let key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &id, label).unwrap();
+            (fixture.token.signing_pool(&id, &key.spki_der, quick()).unwrap(), key.spki_der)
+        });
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for (pool, spki_der) in &pools {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        let _all_stop_with_me = EndsWithMe(&is_over);
+                        let key =
+                            VerifyingKey::from_sec1_bytes(spki_der.last_chunk::<65>().unwrap()).unwrap();
+                        while !is_over.load(Ordering::Relaxed) {
+                            if let Ok(signature) = pool.sign_now(b"whose?") {
+                                key.verify(b"whose?", &Signature::from_der(&signature).unwrap()).unwrap();
+                            }
+                        }
+                    });
+                }
+            }
+            let _all_stop_with_me = EndsWithMe(&is_over);
+            for _ in 0..40 {
+                let (first, second) = (pools[0].0.counters(), pools[1].0.counters());
+                fixture.module.dangerous_finalise().unwrap();
+                let deadline = Instant::now() + PATIENCE;
+                // Until both have signed again since.
+                while pools[0].0.counters().signatures < first.signatures + 20
+                    || pools[1].0.counters().signatures < second.signatures + 20
+                {
+                    assert!(!is_over.load(Ordering::Relaxed), "a thread has failed");
+                    assert!(Instant::now() < deadline, "{} {}", pools[0].0.state(), pools[1].0.state());
+                    std::thread::yield_now();
+                }
+            }
+        });
+        assert!(pools.iter().all(|(pool, _)| pool.counters().recoveries > 0));
+    }
+    suite::fixture::run(
+        "no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_again_and_again",
+        test,
+    );
 }
 
 #[test]

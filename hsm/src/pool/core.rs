@@ -127,7 +127,7 @@ impl Core {
 
     /// Whether requests are taken at all.
     pub(crate) fn check_up(&self) -> Result<(), SignError> {
-        if self.is_up.load(Ordering::Acquire) {
+        if self.is_up() {
             return Ok(());
         }
         if self.is_stopping.load(Ordering::Relaxed) {
@@ -139,6 +139,10 @@ impl Core {
                 Err(SignError::Unavailable { reason: Arc::clone(reason) })
             }
         }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Acquire)
     }
 
     pub(crate) fn busy(&self) -> SignError {

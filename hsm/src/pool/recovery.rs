@@ -59,7 +59,8 @@ impl Recovery {
                     self.recover();
                 }
                 Signal::Retry => {
-                    if !self.core.state().is_up() {
+                    if !self.core.is_up() {
+                        self.core.source.forgive();
                         self.pause = Duration::ZERO;
                         self.recover();
                     }
@@ -74,7 +75,8 @@ impl Recovery {
             if !self.pause.is_zero() {
                 match self.signals.recv_timeout(self.pause) {
                     Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                    Ok(Signal::Retry | Signal::Fault) | Err(RecvTimeoutError::Timeout) => {}
+                    Ok(Signal::Retry) => self.core.source.forgive(),
+                    Ok(Signal::Fault) | Err(RecvTimeoutError::Timeout) => {}
                 }
             }
             if self.core.is_stopping.load(Ordering::SeqCst) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use cryptoki::object::ObjectHandle;
+use tracing::warn;
 
 use crate::error::{HsmError, Remedy};
 use crate::key::{KeyId, SlotId};
@@ -25,6 +26,9 @@ pub trait SessionSource: Send + Sync + 'static {
     /// # Errors
     /// Whatever is wrong; [`HsmError::remedy`] says whether it is worth another attempt.
     fn connect(&self, count: NonZeroUsize) -> Result<Vec<Box<dyn SigningSession>>, HsmError>;
+
+    /// A person says that the cause of a failure was put right: a PIN that was refused may be tried once more.
+    fn forgive(&self) {}
 }
 
 /// One session that signs with the pool's key.
@@ -113,11 +117,18 @@ impl SessionSource for TokenSource {
             Err(_) => {
                 let failed = self.failed_attempts.fetch_add(1, Ordering::Relaxed) + 1;
                 if failed.is_multiple_of(ATTEMPTS_BEFORE_RESTART) {
-                    self.token.module().loaded().restart_if_idle()?;
+                    let restarted = self.token.module().loaded().restart_if_idle();
+                    if let Err(error) = restarted {
+                        warn!(%error, "the PKCS#11 module cannot be started again");
+                    }
                 }
             }
         }
         opened
+    }
+
+    fn forgive(&self) {
+        self.token.forgive_pin();
     }
 }
 

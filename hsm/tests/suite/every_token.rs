@@ -38,6 +38,7 @@ macro_rules! whole_suite {
             pool::two_pools_come_back_after_the_module_was_finalised,
             pool::the_token_works_on_after_the_module_was_finalised,
             pool::a_key_replaced_under_the_same_id_stays_down,
+            pool::a_pool_with_a_wrong_pin_goes_down_and_locks_nothing,
             pool::a_destroyed_key_leaves_the_pool_recovering,
         }
     };

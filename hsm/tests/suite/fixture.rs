@@ -53,6 +53,7 @@ pub(crate) fn run(name: &str, test: fn(&Fixture)) {
         .env(CHILD, folder.path())
         .env("SOFTHSM2_CONF", folder.path().join("softhsm2.conf"))
         .env("ATTESTAMP_HSM_TEST_PIN", USER_PIN)
+        .env("CREDENTIALS_DIRECTORY", folder.path())
         .output()
         .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

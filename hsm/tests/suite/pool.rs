@@ -3,10 +3,11 @@
 use std::sync::mpsc;
 
 use attestamp_hsm::{
-    Dispatch, DispatchChoice, HsmError, KeyAlgorithm, KeyId, KeyInfo, PoolConfig, PoolState, SigningPool,
+    Dispatch, DispatchChoice, HsmError, KeyAlgorithm, KeyId, KeyInfo, Pkcs11Uri, PoolConfig, PoolState,
+    SigningPool,
 };
 
-use super::fixture::{Fixture, PATIENCE, assert_openssl_verifies, quick};
+use super::fixture::{Fixture, LABEL, PATIENCE, assert_openssl_verifies, pin, quick};
 
 fn key_and_pool(fixture: &Fixture, config: PoolConfig) -> (KeyInfo, SigningPool) {
     let id = KeyId::random().unwrap();
@@ -95,6 +96,30 @@ pub(crate) fn a_key_replaced_under_the_same_id_stays_down(fixture: &Fixture) {
     let PoolState::Down { reason } = &state else { panic!("{state}") };
     assert!(matches!(**reason, HsmError::KeyReplaced { .. }), "{reason}");
     pool.sign_now(b"still down").unwrap_err();
+}
+
+pub(crate) fn a_pool_with_a_wrong_pin_goes_down_and_locks_nothing(fixture: &Fixture) {
+    let id = KeyId::random().unwrap();
+    let key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &id, "tsu").unwrap();
+    // While somebody is logged in the PIN is not looked at; it will be at the recovery, as if it had been changed.
+    let token = fixture.module.open_token(&Pkcs11Uri::for_token(LABEL), pin("no-longer-the-pin")).unwrap();
+    let pool = token.signing_pool(&id, &key.spki_der, quick()).unwrap();
+    fixture.module.dangerous_finalise().unwrap();
+    // kryoptic locks at the 10th wrong PIN.
+    for _ in 0..15 {
+        pool.sign_now(b"refused").unwrap_err();
+        let state = pool.wait_while_recovering(PATIENCE);
+        let PoolState::Down { reason } = &state else { panic!("{state}") };
+        assert!(matches!(**reason, HsmError::PinRefused { .. }), "{reason}");
+        token.sign_once(&id, b"refused too").unwrap_err();
+    }
+    // Not locked, and with the user logged in a person's wish to try again is enough.
+    fixture.token.sign_once(&id, b"with the right PIN").unwrap();
+    pool.retry();
+    while !pool.state().is_up() {
+        std::thread::yield_now();
+    }
+    pool.sign_now(b"after").unwrap();
 }
 
 pub(crate) fn a_destroyed_key_leaves_the_pool_recovering(fixture: &Fixture) {

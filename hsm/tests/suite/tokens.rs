@@ -18,6 +18,11 @@ pub(crate) fn a_token_is_found_by_what_it_says_of_itself(fixture: &Fixture) {
     let wanted: Pkcs11Uri = info.uri().to_string().parse().unwrap();
     assert_eq!(fixture.module.open_token(&wanted, from_environment).unwrap().info().unwrap(), info);
 
+    // The same as a systemd credential.
+    std::fs::write(fixture.folder.join("user-pin"), USER_PIN).unwrap();
+    let credential = PinSource::Credential("user-pin".to_owned()).read().unwrap();
+    fixture.module.open_token(&wanted, credential).unwrap();
+
     for wrong in [
         Pkcs11Uri::for_token("another"),
         Pkcs11Uri { serial: Some("0".to_owned()), ..info.uri() },
