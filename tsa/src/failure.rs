@@ -75,10 +75,10 @@ pub enum Failure {
     #[error("not a DER TimeStampReq: {0}")]
     Malformed(Malformed),
     /// The request is refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Refusal(Refusal),
     /// We failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Fault(Fault),
 }
 

@@ -287,3 +287,14 @@ fn chains_that_no_token_can_be_issued_with() {
     assert_eq!(result.map(|_| ()).unwrap_err(), TemplateError::EmptySubject);
     assert!(TokenTemplate::new(&profile, &[nameless], algorithm).is_ok());
 }
+
+#[test]
+fn a_certificate_cut_anywhere_is_an_error_and_no_panic() {
+    let profile = Profile::new(config()).unwrap();
+    let [leaf, ..] = chain(&EC_KEY);
+    for length in 0..leaf.len() {
+        let cut = [CertificateDer::from(&leaf[..length])];
+        let result = TokenTemplate::new(&profile, &cut, SignatureAlgorithm::EcdsaP256Sha256);
+        assert!(matches!(result, Err(TemplateError::Certificate { position: 0, .. })), "cut to {length}");
+    }
+}
