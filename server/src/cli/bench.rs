@@ -1,5 +1,7 @@
 //! `attestamp bench`: loads an authority and says how fast it is.
 
+mod report;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
@@ -11,7 +13,6 @@ use anyhow::Context as _;
 use attestamp_certs::HashAlgorithm;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 
 use super::stamp::parse_hash;
 use crate::client::address::Address;
@@ -21,6 +22,7 @@ use crate::client::load::{self, LoadOptions, LoadResult, Progress, Until};
 use crate::client::process_cpu::{self, CpuTimeError, ProcessId};
 use crate::client::tls;
 use crate::clock::{SystemTimeSource, TimeSource as _};
+use report::{BenchReport, count, per};
 
 /// Load a timestamping authority: each connection asks again as soon as it has its answer.
 #[derive(Debug, Args)]
@@ -184,128 +186,36 @@ impl Drop for ClearOnDrop {
     }
 }
 
-/// What is printed.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BenchReport {
-    url: String,
-    protocol: &'static str,
-    connections: u32,
-    elapsed_seconds: f64,
-    tokens: u64,
-    tokens_per_second: f64,
-    latency_milliseconds: Latencies,
-    mean_reply_octets: f64,
-    failures: u64,
-    failures_by_kind: std::collections::BTreeMap<String, u64>,
-    tokens_for_another_request: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    serials: Option<SerialReport>,
-    /// Over all of the server's threads.
-    server_cpu_microseconds_per_token: Option<f64>,
-    server_cpu_cores_busy: Option<f64>,
-    server_cpu_unknown_because: Option<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
 
-#[derive(Debug, Serialize)]
-struct Latencies {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    #[serde(rename = "p99.9")]
-    p99_9: f64,
-    max: f64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SerialReport {
-    distinct: usize,
-    repeated: u64,
-    times_outside_wait: u64,
-}
-
-impl BenchReport {
-    fn new(options: &LoadOptions, result: &LoadResult, cpu: Result<Duration, CpuUnknown>) -> Self {
-        let tally = &result.tally;
-        let elapsed_seconds = result.elapsed.as_secs_f64();
-        let milliseconds = |quantile| tally.latency_at(quantile).as_secs_f64() * 1e3;
-        let cpu_seconds = cpu.as_ref().ok().map(Duration::as_secs_f64);
-        let tokens = count(tally.granted);
-        Self {
-            url: options.target.address.to_string(),
-            protocol: if options.target.http2 { "HTTP/2" } else { "HTTP/1.1" },
-            connections: options.connections,
-            elapsed_seconds,
-            tokens: tally.granted,
-            tokens_per_second: per(tokens, elapsed_seconds),
-            latency_milliseconds: Latencies {
-                p50: milliseconds(0.5),
-                p90: milliseconds(0.9),
-                p99: milliseconds(0.99),
-                p99_9: milliseconds(0.999),
-                max: milliseconds(1.0),
-            },
-            mean_reply_octets: per(count(tally.reply_octets), tokens),
-            failures: tally.failures(),
-            failures_by_kind: tally.failed.iter().map(|(fate, count)| (fate.to_string(), *count)).collect(),
-            tokens_for_another_request: tally.for_another_request(),
-            serials: tally.serials.as_ref().map(|serials| SerialReport {
-                distinct: serials.distinct(),
-                repeated: serials.repeated,
-                times_outside_wait: serials.outside_wait,
-            }),
-            server_cpu_microseconds_per_token: cpu_seconds.map(|seconds| per(seconds * 1e6, tokens)),
-            server_cpu_cores_busy: cpu_seconds.map(|seconds| per(seconds, elapsed_seconds)),
-            server_cpu_unknown_because: cpu.err().map(|unknown| format!("{:#}", anyhow::Error::new(unknown))),
-        }
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        bench: BenchArgs,
     }
 
-    fn is_sound(&self) -> bool {
-        let serials_sound =
-            self.serials.as_ref().is_none_or(|s| s.repeated == 0 && s.times_outside_wait == 0);
-        self.tokens > 0 && self.tokens_for_another_request == 0 && serials_sound
+    #[test]
+    fn the_arguments_are_consistent_and_ten_seconds_are_the_default() {
+        use clap::CommandFactory as _;
+        Program::command().debug_assert();
+        let program = Program::try_parse_from(["bench", "http://127.0.0.1:3161/"]).unwrap();
+        assert_eq!(
+            (program.bench.connections, program.bench.requests, program.bench.seconds),
+            (16, None, 10)
+        );
+        let both = ["bench", "http://127.0.0.1:3161/", "--requests", "5", "--seconds", "5"];
+        assert!(Program::try_parse_from(both).is_err());
     }
 
-    fn print(&self, out: &mut impl io::Write) -> io::Result<()> {
-        let latencies = &self.latency_milliseconds;
-        writeln!(out, "{} over {}, {} connections", self.url, self.protocol, self.connections)?;
-        writeln!(out, "tokens           {} in {:.2} s", self.tokens, self.elapsed_seconds)?;
-        writeln!(out, "tokens a second  {:.0}", self.tokens_per_second)?;
-        writeln!(
-            out,
-            "latency          p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.2} ms",
-            latencies.p50, latencies.p90, latencies.p99, latencies.p99_9, latencies.max
-        )?;
-        writeln!(out, "reply            {:.0} octets", self.mean_reply_octets)?;
-        match (self.server_cpu_microseconds_per_token, self.server_cpu_cores_busy) {
-            (Some(per_token), Some(cores)) => {
-                writeln!(out, "server CPU       {per_token:.1} µs a token, {cores:.2} cores busy")?;
-            }
-            _ => writeln!(
-                out,
-                "server CPU       not known: {}",
-                self.server_cpu_unknown_because.as_deref().unwrap_or("")
-            )?,
-        }
-        if let Some(serials) = &self.serials {
-            let SerialReport { distinct, repeated, times_outside_wait } = serials;
-            writeln!(out, "serial numbers   {distinct} distinct, {repeated} repeated")?;
-            writeln!(out, "times            {times_outside_wait} outside their client's wait")?;
-        }
-        writeln!(out, "failures         {}", self.failures)?;
-        for (kind, count) in &self.failures_by_kind {
-            writeln!(out, "  {kind}: {count}")?;
-        }
-        Ok(())
+    #[test]
+    fn the_process_of_a_local_server_is_found_and_that_of_a_remote_one_is_not_looked_for() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let local = format!("http://{}/", socket.local_addr().unwrap());
+        let process = |url: &str| server_process(&Program::try_parse_from(["bench", url]).unwrap().bench);
+        assert_eq!(process(&local).unwrap(), ProcessId(std::process::id()));
+        assert!(matches!(process("http://192.0.2.1/"), Err(CpuUnknown::Remote)));
     }
-}
-
-/// A count as a number for ratios; exact up to 2^32, beyond that this is not used.
-fn count(value: u64) -> f64 {
-    u32::try_from(value).map_or(f64::from(u32::MAX), f64::from)
-}
-
-fn per(amount: f64, unit: f64) -> f64 {
-    if unit > 0.0 { amount / unit } else { 0.0 }
 }

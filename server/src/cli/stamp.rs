@@ -260,3 +260,6 @@ impl<'a> Report<'a> {
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,6 @@
 //! followed: a request that was meant for one authority must not silently go to another. What the answer means is
 //! decided in `answer.rs`, whether to ask again in `retry.rs`.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -170,15 +169,17 @@ fn no_body(source: Box<dyn std::error::Error + Send + Sync>) -> TransportError {
     }
 }
 
-/// Whether rustls is the one who complains: it does so from within an [`std::io::Error`].
-fn is_about_tls(error: &hyper_util::client::legacy::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        cause = error.source();
+/// Whether rustls is the one who complains: it does so from within an [`std::io::Error`], or one in another, whose
+/// `source` passes over what they hold.
+fn is_about_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
     }
-    false
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => is_about_tls(inner),
+        None => error.source().is_some_and(is_about_tls),
+    }
 }
+
+#[cfg(test)]
+mod tests;
