@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-pub use anchors::{TrustAnchors, TrustAnchorsInvalid};
+pub use anchors::{TrustAnchors, TrustAnchorsInvalid, is_self_issued};
 pub use revocation::{RevocationList, RevocationListInvalid, RevocationReason};
 
 use crate::utc::Utc;

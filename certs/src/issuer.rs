@@ -7,6 +7,7 @@ use const_oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_TIME_STAMPING};
 use der::{Decode, Encode};
 use rustls_pki_types::CertificateDer;
 use x509_cert::Certificate;
+use x509_cert::ext::pkix::name::DirectoryString;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 use x509_cert::name::Name;
 
@@ -79,6 +80,19 @@ impl Issuer {
         self.validity
     }
 
+    /// The organisation that the CA's name has, to be taken over into what it issues.
+    ///
+    /// # Errors
+    /// [`IssuerInvalid::Malformed`] if the name has a country or organisation that is no text.
+    pub fn organization(&self) -> Result<OrganizationNames, IssuerInvalid> {
+        let identifier = self.name.by_oid::<DirectoryString>(crate::subject::ORGANIZATION_IDENTIFIER)?;
+        Ok(OrganizationNames {
+            country: self.name.country()?.map(|text| text.as_str().to_owned()),
+            organization: self.name.organization()?.map(|text| text.value().into_owned()),
+            organization_identifier: identifier.map(|text| text.value().into_owned()),
+        })
+    }
+
     pub(crate) fn name(&self) -> &Name {
         &self.name
     }
@@ -96,6 +110,17 @@ impl Issuer {
     pub(crate) fn may_issue_for_timestamping(&self) -> bool {
         self.for_timestamping
     }
+}
+
+/// What a name says of the organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrganizationNames {
+    /// countryName.
+    pub country: Option<String>,
+    /// organizationName.
+    pub organization: Option<String>,
+    /// organizationIdentifier.
+    pub organization_identifier: Option<String>,
 }
 
 /// An extension that an issuing CA's certificate must have.

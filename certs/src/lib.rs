@@ -32,11 +32,14 @@ pub use algorithm::SignatureAlgorithm;
 pub use certificate::{
     CertificateInvalid, RootParameters, TimestampingCaParameters, TsuParameters, UnsignedCertificate,
 };
-pub use chain::{ChainError, RevocationList, TrustAnchors, VerifiedChain, verify_chain};
+pub use chain::{
+    ChainError, RevocationList, TrustAnchors, TrustAnchorsInvalid, VerifiedChain, is_self_issued,
+    verify_chain,
+};
 pub use crl::{Crl, CrlInvalid, CrlParameters, RevocationReason, RevokedCertificate, UnsignedCrl};
 pub use csr::{CsrInvalid, CsrParameters, UnsignedCsr};
 pub use hash::{Digest, HashAlgorithm, Hasher};
-pub use issuer::{Issuer, IssuerExtension, IssuerInvalid};
+pub use issuer::{Issuer, IssuerExtension, IssuerInvalid, OrganizationNames};
 pub use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, CertificateSigningRequestDer, UnixTime,
 };

@@ -59,7 +59,7 @@ pub enum Dispatch {
 }
 
 /// Limits of a pool.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
     /// How many sessions sign at the same time. Inline, at least as many as there are threads that ask for signatures:
     /// one more thread than sessions is refused.

@@ -78,6 +78,15 @@ pub enum TrustAnchorsInvalid {
     },
 }
 
+/// Whether a certificate names its own subject as issuer, as a root does.
+#[must_use]
+pub fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
+    Certificate::from_der(certificate).is_ok_and(|certificate| {
+        let tbs = certificate.tbs_certificate();
+        tbs.issuer() == tbs.subject()
+    })
+}
+
 impl TrustAnchors {
     /// The roots of a PEM text.
     ///
@@ -104,19 +113,35 @@ impl TrustAnchors {
         if anchors.webpki.is_empty() { Err(TrustAnchorsInvalid::NoRoot { found }) } else { Ok(anchors) }
     }
 
+    /// One CA that is trusted as it is, whether it is a root or not: for a chain whose root is not at hand.
+    ///
+    /// # Errors
+    /// [`TrustAnchorsInvalid`] where it cannot be parsed or is not a CA's.
+    pub fn partial(authority: &CertificateDer<'_>) -> Result<Self, TrustAnchorsInvalid> {
+        let mut anchors = Self { webpki: Vec::new(), facts: Vec::new(), intermediates: Vec::new() };
+        anchors.trust(1, &authority.clone().into_owned())?;
+        Ok(anchors)
+    }
+
     fn add(&mut self, number: usize, der: CertificateDer<'static>) -> Result<(), TrustAnchorsInvalid> {
-        let malformed = |source| TrustAnchorsInvalid::Malformed { certificate: number, source };
-        let certificate = Certificate::from_der(&der).map_err(malformed)?;
-        let tbs = certificate.tbs_certificate();
-        if tbs.issuer() != tbs.subject() {
-            self.intermediates.push(der);
-            return Ok(());
+        if is_self_issued(&der) {
+            return self.trust(number, &der);
         }
+        Certificate::from_der(&der)
+            .map_err(|source| TrustAnchorsInvalid::Malformed { certificate: number, source })?;
+        self.intermediates.push(der);
+        Ok(())
+    }
+
+    fn trust(&mut self, number: usize, der: &CertificateDer<'static>) -> Result<(), TrustAnchorsInvalid> {
+        let malformed = |source| TrustAnchorsInvalid::Malformed { certificate: number, source };
+        let certificate = Certificate::from_der(der).map_err(malformed)?;
+        let tbs = certificate.tbs_certificate();
         let constraints = tbs.get_extension::<BasicConstraints>().map_err(malformed)?;
         let Some((_, BasicConstraints { ca: true, path_len_constraint })) = constraints else {
             return Err(TrustAnchorsInvalid::NotAuthority { certificate: number });
         };
-        let anchor = webpki::anchor_from_trusted_cert(&der)
+        let anchor = webpki::anchor_from_trusted_cert(der)
             .map_err(|source| TrustAnchorsInvalid::Unusable { certificate: number, source })?
             .to_owned();
         self.webpki.push(anchor);
