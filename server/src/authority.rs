@@ -1,117 +1,265 @@
 //! The running authority: its TSUs, clock and serial numbers, as one value that requests and reloads share.
+//!
+//! What a request needs stands in [`Running`], which is never changed: a reload builds a new one and puts it in the old
+//! one's place, so that a request sees one state from its beginning to its end and takes no lock.
 
-use std::sync::Arc;
+mod metrics;
+mod readiness;
+mod summary;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use attestamp_certs::pem::{self, PemLabel};
+use attestamp_tsa::{Compatibility, Oid};
 use bytes::Bytes;
-use serde::Serialize;
 
-use crate::issue::StampOutcome;
+use crate::clock::ClockGate;
+use crate::config::Config;
+use crate::data_folder::Layout;
+use crate::http::StampRequest;
+use crate::issue::{self, StampOutcome};
+use crate::metrics::Metrics;
+use crate::pki::{PkiError, PkiFiles};
+use crate::serial::SerialSource;
+use crate::tokens::Tokens;
+use crate::tsu::{Tsu, TsuError};
+
+pub use crate::pki::PkiFile;
+pub use readiness::{Readiness, ReadinessNote};
+pub use summary::TsuSummary;
+
+/// Why an authority does not start, or a reload is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// A TSU is not fit to issue.
+    #[error("TSU `{name}` does not start")]
+    Tsu {
+        /// The TSU's name.
+        name: Box<str>,
+        /// Why.
+        #[source]
+        source: TsuError,
+    },
+    /// The certificates or CRLs to serve cannot be read.
+    #[error("the certificates of the authority cannot be read")]
+    Pki(#[from] PkiError),
+    /// Nothing could ever be issued.
+    #[error(
+        "no TSU can issue: {waiting} of {configured} wait for a certificate (`attestamp tsu csr NAME`, then `attestamp \
+         tsu import NAME chain.pem`), the others are retired; `attestamp tsu new NAME` makes another"
+    )]
+    NoTsu {
+        /// TSUs that have a key and no certificate.
+        waiting: usize,
+        /// TSUs in the configuration.
+        configured: usize,
+    },
+}
 
 /// The running authority. Shared by all connections; a reload swaps what is inside.
 #[derive(Debug)]
-pub struct Authority {}
-
-/// One TSU as `GET /tsa` shows it. Times are RFC 3339 in UTC.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TsuSummary {
-    /// The TSU's name, as in `/tsa/{name}`.
-    pub name: String,
-    /// Whether `POST /` goes here.
-    pub default: bool,
-    /// Signature algorithm, as `p-256` or `rsa-3072`.
-    pub algorithm: String,
-    /// Policy OIDs in dotted form, the default first.
-    pub policies: Vec<String>,
-    /// Hash algorithms accepted in requests.
-    pub accepted_hashes: Vec<String>,
-    /// Accuracy in seconds, as it stands in tokens.
-    pub accuracy_seconds: f64,
-    /// Start of the certificate's validity.
-    pub not_before: String,
-    /// End of the certificate's validity.
-    pub not_after: String,
-    /// When issuance stops: the end of the private key's usage period, or of the certificate.
-    pub key_not_after: String,
-    /// Serial number of the certificate, hexadecimal.
-    pub certificate_serial: String,
-    /// Whether this TSU could issue a token now.
-    pub ready: bool,
+pub struct Authority {
+    layout: Layout,
+    metrics: Arc<Metrics>,
+    running: ArcSwap<Running>,
+    pki: ArcSwap<PkiFiles>,
+    clock: Arc<ClockGate>,
+    serials: SerialSource,
+    /// Only for start, reload and CRLs: no request takes this lock.
+    tokens: Mutex<Tokens>,
 }
 
-/// Whether a token could be issued now, as `GET /readyz` shows it.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Readiness {
-    /// True if every TSU could issue a token now.
-    pub ready: bool,
-    /// Whether the time is assured (checked against a bound), or only the system's.
-    pub time_assured: bool,
-    /// Why not; empty when ready.
-    pub reasons: Vec<ReadinessNote>,
-    /// What will become a reason: an expiring certificate, a clock that is not assured.
-    pub warnings: Vec<ReadinessNote>,
+/// What starting a TSU needs of its surroundings.
+#[derive(Debug, Clone, Copy)]
+pub struct StartParts<'a> {
+    /// Where certificates are.
+    pub layout: &'a Layout,
+    /// The clock that the accuracy is checked against.
+    pub clock: &'a ClockGate,
+    /// Where the TSU counts.
+    pub metrics: &'a Metrics,
 }
 
-/// One reason or warning.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReadinessNote {
-    /// The TSU concerned; absent if all are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tsu: Option<String>,
-    /// A fixed word for programs, as `certificate-expired`.
-    pub code: &'static str,
-    /// A sentence for people.
-    pub detail: String,
+/// What one request needs, unchanged while it runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The configuration that this came from.
+    pub config: Config,
+    /// The TSUs that issue, by name.
+    tsus: BTreeMap<String, Arc<Tsu>>,
+    /// TSUs that have a key and wait for their certificate.
+    waiting: Vec<String>,
+    default: Arc<Tsu>,
+    /// How requests are decoded.
+    pub compatibility: Compatibility,
 }
 
-/// A file of the PKI, ready to be sent.
-#[derive(Debug, Clone)]
-pub struct PkiFile {
-    /// Media type: `application/x-pem-file` or `application/pkix-crl`.
-    pub content_type: &'static str,
-    /// The whole file.
-    pub body: Bytes,
+impl Running {
+    /// The TSU that answers: the one named in the path; else the default one, unless the request names a policy that
+    /// only another accepts. `None` if no TSU has the name.
+    #[must_use]
+    pub fn select(&self, name: Option<&str>, policy: Option<Oid<'_>>) -> Option<&Arc<Tsu>> {
+        match (name, policy) {
+            (Some(name), _) => self.tsus.get(name),
+            (None, Some(policy)) => {
+                let accepts =
+                    |tsu: &&Arc<Tsu>| tsu.profile().policies().any(|offered| offered.oid() == policy);
+                let others = self.tsus.values().find(accepts);
+                Some(Some(&self.default).filter(accepts).or(others).unwrap_or(&self.default))
+            }
+            (None, None) => Some(&self.default),
+        }
+    }
+
+    fn start(
+        parts: &StartParts<'_>,
+        config: Config,
+        tokens: &mut Tokens,
+        before: Option<&Self>,
+    ) -> Result<Self, AuthorityError> {
+        let mut tsus = BTreeMap::new();
+        let mut waiting = Vec::new();
+        for (name, tsu) in config.tsus.iter().filter(|(_, tsu)| !tsu.retired) {
+            let known = before.and_then(|running| running.tsus.get(name));
+            match Tsu::start(name, tsu, &config, parts, tokens, known) {
+                Ok(started) => {
+                    tsus.insert(name.clone(), Arc::new(started));
+                }
+                Err(TsuError::NoCertificate { .. }) => waiting.push(name.clone()),
+                Err(source) => return Err(AuthorityError::Tsu { name: name.as_str().into(), source }),
+            }
+        }
+        let named = config.default_tsu.as_ref().and_then(|name| tsus.get(name));
+        let Some(default) = named.or_else(|| tsus.values().next()).map(Arc::clone) else {
+            return Err(AuthorityError::NoTsu { waiting: waiting.len(), configured: config.tsus.len() });
+        };
+        let explicit_cert_req_false = config.server.compatibility_explicit_cert_req_false;
+        Ok(Self { config, tsus, waiting, default, compatibility: Compatibility { explicit_cert_req_false } })
+    }
 }
 
 impl Authority {
-    /// Answers one request. `tsu` is the name in the path; `None` selects the default TSU, or by requested policy.
-    pub async fn stamp(self: &Arc<Self>, tsu: Option<&str>, body: Bytes) -> StampOutcome {
-        let _ = (tsu, body);
-        StampOutcome::UnknownTsu
+    /// Starts every TSU of `config`: opens the tokens, checks keys and certificates, makes a token with each.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] with the first TSU that is not fit.
+    pub fn start(
+        layout: Layout,
+        config: Config,
+        clock: Arc<ClockGate>,
+        serials: SerialSource,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, AuthorityError> {
+        let mut tokens = Tokens::default();
+        let pki = PkiFiles::load(&layout, &config)?;
+        let parts = StartParts { layout: &layout, clock: &clock, metrics: &metrics };
+        let running = Running::start(&parts, config, &mut tokens, None)?;
+        Ok(Self {
+            layout,
+            metrics,
+            running: ArcSwap::from_pointee(running),
+            pki: ArcSwap::from_pointee(pki),
+            clock,
+            serials,
+            tokens: Mutex::new(tokens),
+        })
+    }
+
+    /// Reads the configuration and certificates again and takes them, if all of them are fit; otherwise all stays as
+    /// it was. Requests in flight end with what they began with.
+    ///
+    /// # Errors
+    /// [`AuthorityError`]; nothing has changed then.
+    pub fn reload(&self, config: Config) -> Result<(), AuthorityError> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let pki = PkiFiles::load(&self.layout, &config)?;
+        let parts = StartParts { layout: &self.layout, clock: &self.clock, metrics: &self.metrics };
+        let running = Running::start(&parts, config, &mut tokens, Some(&self.running.load()))?;
+        self.clock.resume_after_leap_second();
+        self.metrics.retain_tsus(|name| running.tsus.contains_key(name));
+        self.running.store(Arc::new(running));
+        self.pki.store(Arc::new(pki));
+        Ok(())
+    }
+
+    /// Issues every CRL that is due, with the CA keys that are in reach, and serves the new ones.
+    ///
+    /// # Errors
+    /// The first CA whose CRL could not be issued; those before it are served.
+    pub fn reissue_crls(&self) -> anyhow::Result<usize> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.load();
+        let now = crate::clock::system_time();
+        let issued = crate::crl::reissue_due(&self.layout, &running.config, &mut tokens, now);
+        self.pki.store(Arc::new(PkiFiles::load(&self.layout, &running.config)?));
+        Ok(issued?)
+    }
+
+    /// Answers one request.
+    pub async fn stamp(&self, request: &StampRequest<'_>) -> StampOutcome {
+        issue::stamp(&self.running.load_full(), &self.clock, &self.serials, request).await
+    }
+
+    /// Brings the metrics of clock, keys and pools up to date.
+    pub fn publish(&self, metrics: &Metrics) {
+        metrics::publish(&self.running.load(), &self.clock.snapshot(), metrics);
+    }
+
+    /// What requests see now.
+    #[must_use]
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<ClockGate> {
+        &self.clock
     }
 
     /// All TSUs, the default first.
     #[must_use]
     pub fn tsus(&self) -> Vec<TsuSummary> {
-        Vec::new()
+        let running = self.running.load();
+        let now = crate::clock::system_time();
+        let mut summaries: Vec<_> = running
+            .tsus
+            .values()
+            .map(|tsu| TsuSummary::of(tsu, tsu.name() == running.default.name(), now))
+            .collect();
+        summaries.sort_by_key(|summary| !summary.default);
+        summaries
     }
 
     /// The TSU's certificate as PEM; `None` if no TSU has that name.
     #[must_use]
     pub fn certificate_pem(&self, tsu: &str) -> Option<Bytes> {
-        let _ = tsu;
-        None
+        let running = self.running.load();
+        let tsu = running.tsus.get(tsu)?;
+        Some(pem::to_pem(PemLabel::Certificate, tsu.certificate().der()).into())
     }
 
-    /// The TSU's certificate, intermediates and root as PEM, in that order; `None` if no TSU has that name.
+    /// The TSU's certificate and those above it as PEM, in that order; `None` if no TSU has that name.
     #[must_use]
     pub fn chain_pem(&self, tsu: &str) -> Option<Bytes> {
-        let _ = tsu;
-        None
+        let running = self.running.load();
+        let chain = running.tsus.get(tsu)?.chain();
+        let text: String =
+            chain.iter().map(|certificate| pem::to_pem(PemLabel::Certificate, certificate)).collect();
+        Some(text.into())
     }
 
     /// A file under `/pki/`: `root.pem`, `{ca}.pem`, `{ca}.crl`.
     #[must_use]
     pub fn pki_file(&self, name: &str) -> Option<PkiFile> {
-        let _ = name;
-        None
+        self.pki.load().file(name)
     }
 
     /// Whether a token could be issued now, and why not.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        Readiness { ready: false, time_assured: false, reasons: Vec::new(), warnings: Vec::new() }
+        readiness::judge(&self.running.load(), &self.clock)
     }
 }

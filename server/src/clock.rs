@@ -27,6 +27,7 @@ pub mod high_water;
 pub mod refusal;
 pub mod source;
 pub mod ticker;
+mod wall;
 
 mod announce;
 mod judge;
@@ -43,6 +44,7 @@ pub use high_water::{HighWaterError, HighWaterMark};
 pub use refusal::{ClockRefusal, ClockWarning};
 pub use source::{SystemTimeSource, TimeSource};
 pub use ticker::ClockTicker;
+pub use wall::{rfc3339, system_time, unix_time};
 
 /// The age beyond which a verdict is a refusal (F1: 1 to 2 s).
 pub const VERDICT_MAX_AGE: Duration = Duration::from_secs(2);

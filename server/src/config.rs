@@ -1,1 +1,349 @@
-//! The configuration file.
+//! The configuration file: read, checked, and turned into values that the rest can rely on.
+//!
+//! A value that exists here is right: paths are absolute, names lead somewhere, numbers are within their bounds. What a
+//! profile allows is checked by `tsa`, what a key URI names by `hsm`; this file only brings them together and says where
+//! in the file something is wrong.
+
+pub mod edit;
+pub mod file;
+mod nearest;
+pub mod template;
+#[cfg(test)]
+mod tests;
+mod tsu;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use attestamp_hsm::{ModuleSource, PinSource, Pkcs11Uri};
+use attestamp_tsa::{Compatibility, MAX_REQUEST_LENGTH, Profile};
+
+use file::{ClockAssurance, ClockSection, ConfigFile, LeapSecond, LimitsSection, TokenSection, TsuSection};
+pub use file::{LogSection, ServerSection};
+
+use crate::clock::{ClockConfig, ClockMode, LeapSecondMode};
+use crate::data_folder::Layout;
+use crate::http::{AddressRate, HttpLimits};
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or a key is unknown, missing or of the wrong type.
+    #[error("{}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason; for an unknown key the nearest known one.
+        message: Box<str>,
+    },
+    /// A key's value is not usable.
+    #[error("{key} in attestamp.toml: {problem}")]
+    Value {
+        /// The key, as `tsu.default.key`.
+        key: Box<str>,
+        /// What is wrong and what to do.
+        problem: Box<str>,
+    },
+}
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where and how the server listens.
+    pub server: ServerSection,
+    /// Bounds on what clients may send.
+    pub limits: HttpLimits,
+    /// The log.
+    pub log: LogSection,
+    /// The clock.
+    pub clock: ClockConfig,
+    /// The tokens by name.
+    pub tokens: BTreeMap<String, TokenConfig>,
+    /// The certification authorities by name.
+    pub authorities: BTreeMap<String, CaConfig>,
+    /// The TSUs by name.
+    pub tsus: BTreeMap<String, TsuConfig>,
+    /// The TSU that answers `POST /`; `None` if there is no TSU at all.
+    pub default_tsu: Option<String>,
+}
+
+/// A PKCS#11 token and how to log in to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// The module.
+    pub module: ModuleSource,
+    /// Which of the module's tokens.
+    pub uri: Pkcs11Uri,
+    /// Where the PIN is.
+    pub pin: PinSource,
+}
+
+/// A certification authority whose key is in a token.
+#[derive(Debug, Clone)]
+pub struct CaConfig {
+    /// Name of the token.
+    pub token: String,
+    /// The key.
+    pub key: Pkcs11Uri,
+    /// Name of the CA that issued this one's certificate; `None` for a root.
+    pub issuer: Option<String>,
+    /// Days that a CRL is valid.
+    pub crl_days: u32,
+}
+
+/// A TSU: its key, profile and signing pool.
+#[derive(Debug, Clone)]
+pub struct TsuConfig {
+    /// Name of the token.
+    pub token: String,
+    /// The key.
+    pub key: Pkcs11Uri,
+    /// Whether it was retired.
+    pub retired: bool,
+    /// What it grants.
+    pub profile: Profile,
+    /// How signatures reach the token.
+    pub pool: attestamp_hsm::PoolConfig,
+}
+
+impl Config {
+    /// Reads and checks the configuration of a data folder. Relative paths in it start there.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key and says what to do.
+    pub fn load(folder: &Layout) -> Result<Self, ConfigError> {
+        let path = folder.config_file();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, &path, folder),
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
+        }
+    }
+
+    /// As [`Config::load`], from a text. `path` is only named in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str, path: &Path, folder: &Layout) -> Result<Self, ConfigError> {
+        let file: ConfigFile = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            message: nearest::explain(&error).into(),
+        })?;
+        Self::check(file, folder)
+    }
+
+    fn check(file: ConfigFile, folder: &Layout) -> Result<Self, ConfigError> {
+        let mut tokens = BTreeMap::new();
+        for (name, section) in file.token {
+            let token = token_config(&name, section, folder)?;
+            tokens.insert(name, token);
+        }
+        let mut authorities = BTreeMap::new();
+        for (name, section) in &file.ca {
+            check_name("ca", name)?;
+            known_token(&tokens, &section.token, &format!("ca.{name}.token"))?;
+            if let Some(issuer) = section.issuer.as_ref().filter(|issuer| !file.ca.contains_key(*issuer)) {
+                return Err(value(format!("ca.{name}.issuer"), format!("there is no [ca.{issuer}]")));
+            }
+            if section.crl_days == 0 {
+                return Err(value(format!("ca.{name}.crl-days"), "must be at least 1"));
+            }
+            let ca = CaConfig {
+                token: section.token.clone(),
+                key: key_uri(&format!("ca.{name}.key"), &section.key)?,
+                issuer: section.issuer.clone(),
+                crl_days: section.crl_days,
+            };
+            authorities.insert(name.clone(), ca);
+        }
+        let explicit_cert_req_false = file.server.compatibility_explicit_cert_req_false;
+        let compatibility = Compatibility { explicit_cert_req_false };
+        let mut tsus = BTreeMap::new();
+        for (name, section) in file.tsu {
+            check_name("tsu", &name)?;
+            known_token(&tokens, &section.token, &format!("tsu.{name}.token"))?;
+            let tsu = tsu_config(&name, section, compatibility)?;
+            tsus.insert(name, tsu);
+        }
+        let default_tsu = default_tsu(file.server.default_tsu.as_deref(), &tsus)?;
+        check_server(&file.server)?;
+        let limits = http_limits(&file.limits, &file.server)?;
+        let server = absolute_paths(file.server, folder);
+        Ok(Self {
+            server,
+            limits,
+            log: file.log,
+            clock: clock_config(&file.clock),
+            tokens,
+            authorities,
+            tsus,
+            default_tsu,
+        })
+    }
+}
+
+/// Names become file names and URL segments, so they are kept to letters, digits and hyphens.
+///
+/// # Errors
+/// [`ConfigError::Value`] for any other name.
+pub fn check_name(table: &str, name: &str) -> Result<(), ConfigError> {
+    let fits = !name.is_empty()
+        && name.len() <= 40
+        && !name.starts_with('-')
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if fits {
+        return Ok(());
+    }
+    Err(value(
+        format!("{table}.{name}"),
+        "a name has 1 to 40 lower-case letters, digits and hyphens, and does not start with a hyphen",
+    ))
+}
+
+fn value(key: impl Into<Box<str>>, problem: impl Into<Box<str>>) -> ConfigError {
+    ConfigError::Value { key: key.into(), problem: problem.into() }
+}
+
+fn known_token(tokens: &BTreeMap<String, TokenConfig>, name: &str, key: &str) -> Result<(), ConfigError> {
+    if tokens.contains_key(name) {
+        return Ok(());
+    }
+    Err(value(key, format!("there is no [token.{name}]")))
+}
+
+fn key_uri(key: &str, text: &str) -> Result<Pkcs11Uri, ConfigError> {
+    text.parse().map_err(|error| value(key, format!("not a PKCS#11 URI (RFC 7512): {error}")))
+}
+
+fn token_config(name: &str, section: TokenSection, folder: &Layout) -> Result<TokenConfig, ConfigError> {
+    check_name("token", name)?;
+    let module = match section.module.as_str() {
+        "embedded" => ModuleSource::Embedded { database: folder.token_database() },
+        path => ModuleSource::Library { path: folder.root().join(path) },
+    };
+    let pin = match (section.pin_file, section.pin_environment, section.pin_credential) {
+        (Some(file), None, None) => PinSource::File(folder.root().join(file)),
+        (None, Some(variable), None) => PinSource::Environment(variable),
+        (None, None, Some(credential)) => PinSource::Credential(credential),
+        _ => {
+            let problem = "needs exactly one of pin-file, pin-environment and pin-credential";
+            return Err(value(format!("token.{name}"), problem));
+        }
+    };
+    Ok(TokenConfig { module, uri: key_uri(&format!("token.{name}.uri"), &section.uri)?, pin })
+}
+
+fn tsu_config(
+    name: &str,
+    section: TsuSection,
+    compatibility: Compatibility,
+) -> Result<TsuConfig, ConfigError> {
+    let key = key_uri(&format!("tsu.{name}.key"), &section.key)?;
+    let pool = tsu::pool_config(&section)
+        .map_err(|(setting, problem)| value(format!("tsu.{name}.{setting}"), problem))?;
+    let profile = tsu::profile(&section, compatibility)
+        .map_err(|(setting, problem)| value(format!("tsu.{name}.{setting}"), problem))?;
+    Ok(TsuConfig { token: section.token, key, retired: section.retired, profile, pool })
+}
+
+fn default_tsu(
+    named: Option<&str>,
+    tsus: &BTreeMap<String, TsuConfig>,
+) -> Result<Option<String>, ConfigError> {
+    match named {
+        Some(name) if tsus.contains_key(name) => Ok(Some(name.to_owned())),
+        Some(name) => Err(value("server.default-tsu", format!("there is no [tsu.{name}]"))),
+        None if tsus.contains_key("default") => Ok(Some("default".to_owned())),
+        None => Ok(tsus.iter().find(|(_, tsu)| !tsu.retired).map(|(name, _)| name.clone())),
+    }
+}
+
+fn check_server(server: &ServerSection) -> Result<(), ConfigError> {
+    if server.tls_certificate.is_some() != server.tls_key.is_some() {
+        return Err(value(
+            "server.tls-certificate",
+            "tls-certificate and tls-key go together: set both or none",
+        ));
+    }
+    if let Some(url) = &server.public_url {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let fits = rest.is_some_and(|rest| {
+            !rest.is_empty()
+                && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>\\`".contains(&byte))
+        });
+        if !fits {
+            return Err(value("server.public-url", "must be a URL as https://tsa.example.org"));
+        }
+    }
+    Ok(())
+}
+
+fn http_limits(section: &LimitsSection, server: &ServerSection) -> Result<HttpLimits, ConfigError> {
+    if !(256..=MAX_REQUEST_LENGTH).contains(&section.body_octets) {
+        let problem = format!("must be 256 to {MAX_REQUEST_LENGTH}: no timestamp request is longer");
+        return Err(value("limits.body-octets", problem));
+    }
+    for (key, number) in [
+        ("limits.header-seconds", section.header_seconds),
+        ("limits.body-seconds", section.body_seconds),
+        ("limits.idle-seconds", section.idle_seconds),
+    ] {
+        if number == 0 {
+            return Err(value(key, "must be at least 1"));
+        }
+    }
+    if section.connections == 0 || section.connections_per_address == 0 {
+        return Err(value("limits.connections", "limits of connections must be at least 1"));
+    }
+    let seconds = |number: u32| Duration::from_secs(number.into());
+    Ok(HttpLimits {
+        body_bytes: section.body_octets,
+        header_read: seconds(section.header_seconds),
+        body_read: seconds(section.body_seconds),
+        keep_alive_idle: seconds(section.idle_seconds),
+        connections: section.connections,
+        connections_per_address: Some(section.connections_per_address),
+        address_rate: match section.requests_per_second_per_address {
+            0 => None,
+            // Ten seconds' worth at once: a batch of files is no attack.
+            rate => Some(AddressRate { requests_per_second: rate, burst: rate.saturating_mul(10) }),
+        },
+        shutdown_grace: seconds(server.shutdown_grace_seconds),
+        ..HttpLimits::default()
+    })
+}
+
+fn clock_config(section: &ClockSection) -> ClockConfig {
+    let mode = match section.mode {
+        ClockAssurance::System => ClockMode::System,
+        ClockAssurance::Kernel => ClockMode::Kernel,
+    };
+    let default = ClockConfig::for_mode(mode);
+    let milliseconds =
+        |set: Option<u32>, default| set.map_or(default, |number| Duration::from_millis(number.into()));
+    ClockConfig {
+        leap_second: match section.leap_second {
+            LeapSecond::Pause => LeapSecondMode::Pause,
+            LeapSecond::Stop => LeapSecondMode::Stop,
+        },
+        error_budget: milliseconds(section.max_error_milliseconds, default.error_budget),
+        jump_limit: milliseconds(section.max_jump_milliseconds, default.jump_limit),
+        ..default
+    }
+}
+
+fn absolute_paths(mut server: ServerSection, folder: &Layout) -> ServerSection {
+    server.tls_certificate = server.tls_certificate.map(|path| folder.root().join(path));
+    server.tls_key = server.tls_key.map(|path| folder.root().join(path));
+    server.public_url = server.public_url.map(|url| url.trim_end_matches('/').to_owned());
+    server
+}

@@ -164,6 +164,12 @@ impl Layout {
         self.state().join("lock")
     }
 
+    /// The address that the server listens on, while it is ready.
+    #[must_use]
+    pub fn listening_file(&self) -> PathBuf {
+        self.state().join("listening")
+    }
+
     /// The clock's high-water mark.
     #[must_use]
     pub fn clock_mark_file(&self) -> PathBuf {

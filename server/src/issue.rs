@@ -1,6 +1,19 @@
 //! The request path: from the body of a request to the body of its answer.
+//!
+//! [`stamp`] is the whole of it, in the order in which things happen; each line leads to one file. Nothing here decides
+//! what may be stamped (`tsa::Profile`), when (`clock`) or how a key is used (`hsm`): it brings them in order, and turns
+//! whatever goes wrong into one of the replies that RFC 3161 knows.
 
+use std::error::Error;
+
+use attestamp_tsa::{Failure, Fault, TimeStampReq, TimeStampResp, UnsignedToken};
 use bytes::Bytes;
+
+use crate::authority::Running;
+use crate::clock::ClockGate;
+use crate::http::{RequestId, StampRequest};
+use crate::serial::SerialSource;
+use crate::tsu::{SignFault, Tsu};
 
 /// What the authority answers to one timestamp request.
 #[derive(Debug)]
@@ -34,4 +47,70 @@ pub enum Outcome {
     TimeNotAvailable,
     /// The HSM or the server failed (systemFailure).
     SystemFailure,
+}
+
+/// Answers one request.
+pub async fn stamp(
+    running: &Running,
+    clock: &ClockGate,
+    serials: &SerialSource,
+    request: &StampRequest<'_>,
+) -> StampOutcome {
+    // bytes -> request | malformed (tsa/src/request.rs)
+    let (req, malformed) = match TimeStampReq::decode_with(&request.body, running.compatibility) {
+        Ok(req) => (Some(req), None),
+        Err(malformed) => (None, Some(malformed)),
+    };
+    // by path, else by policy (server/src/authority.rs)
+    let policy = req.as_ref().and_then(TimeStampReq::req_policy);
+    let Some(tsu) = running.select(request.tsu, policy) else {
+        return StampOutcome::UnknownTsu;
+    };
+    let Some(req) = req else {
+        let failure = malformed.map_or(Failure::Fault(Fault::SystemFailure), Failure::Malformed);
+        return reject(tsu, Outcome::Malformed, &failure);
+    };
+    // a verdict on the clock that is at most two seconds old (server/src/clock/gate.rs)
+    let now = match clock.now() {
+        Ok(now) => now,
+        Err(_) => return reject(tsu, Outcome::TimeNotAvailable, &Failure::Fault(Fault::TimeNotAvailable)),
+    };
+    // the certificate's and the key's end, before the HSM is asked (server/src/tsu.rs)
+    if let Err(over) = tsu.check_life(now.instant) {
+        return fault(tsu, request.id, &over);
+    }
+    // request -> grant | refusal (tsa/src/profile.rs)
+    let grant = match tsu.profile().decide(&req, now.instant) {
+        Ok(grant) => grant,
+        Err(refusal) => return reject(tsu, Outcome::Refused, &Failure::Refusal(refusal)),
+    };
+    // unique without a disk (server/src/serial.rs)
+    let serial = match serials.next() {
+        Ok(serial) => serial,
+        Err(error) => return fault(tsu, request.id, &error),
+    };
+    // grant -> the bytes to sign (tsa/src/token.rs)
+    let token = UnsignedToken::build(&grant, tsu.template(), serial);
+    // the only slow step, behind a bounded queue (hsm/src/pool.rs)
+    let signature = match tsu.sign(token.to_be_signed()).await {
+        Ok(signature) => signature,
+        Err(SignFault::Busy { retry_after_seconds }) => return StampOutcome::Busy { retry_after_seconds },
+        Err(SignFault::Failed(error)) => return fault(tsu, request.id, &error),
+    };
+    // token and reply (tsa/src/token.rs, tsa/src/response.rs)
+    let der = TimeStampResp::granted(token.attach(&signature)).into();
+    tsu.metrics().stamp(Outcome::Granted);
+    StampOutcome::Reply { der, outcome: Outcome::Granted }
+}
+
+/// The client's doing, or the clock's, which logs its own changes.
+fn reject(tsu: &Tsu, outcome: Outcome, failure: &Failure) -> StampOutcome {
+    tsu.metrics().stamp(outcome);
+    StampOutcome::Reply { der: TimeStampResp::rejection_of(failure).into(), outcome }
+}
+
+/// Ours: the log has the whole chain of causes, the client learns systemFailure and no more.
+fn fault(tsu: &Tsu, id: RequestId, error: &(dyn Error + 'static)) -> StampOutcome {
+    tracing::error!(request = %id, tsu = tsu.name(), error, "no token");
+    reject(tsu, Outcome::SystemFailure, &Failure::Fault(Fault::SystemFailure))
 }

@@ -19,7 +19,7 @@ pub enum AccuracyBasis {
 #[error(
     "an accuracy of {claimed:?} cannot be claimed: the clock may be wrong by {clock_error_bound:?}, genTime is cut by \
      up to {truncation:?} and signing takes up to {signing:?}, together {required:?}; claim more, state genTime more \
-     finely, or lower `clock.error-budget`"
+     finely, or lower `clock.max-error-milliseconds`"
 )]
 pub struct AccuracyTooSmall {
     /// The accuracy of the configuration.

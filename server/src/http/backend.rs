@@ -59,7 +59,7 @@ pub trait Backend: Send + Sync + 'static {
 
 impl Backend for Arc<Authority> {
     async fn stamp(&self, request: StampRequest<'_>) -> StampOutcome {
-        Authority::stamp(self, request.tsu, request.body).await
+        Authority::stamp(self, &request).await
     }
 
     fn tsus(&self) -> Vec<TsuSummary> {

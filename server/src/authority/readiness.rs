@@ -1,0 +1,93 @@
+//! Whether a token could be issued now, and what will stop that soon: `GET /readyz`, the page and `attestamp status`.
+//!
+//! The judgement is made afresh at each call from the clock, the pools, the store of the tokens and the certificates,
+//! so that it cannot drift from what a request would meet.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Running;
+use crate::clock::{self, ClockGate, rfc3339};
+use crate::tsu::Tsu;
+
+/// Whether a token could be issued now, as `GET /readyz` shows it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Readiness {
+    /// True if every TSU could issue a token now.
+    pub ready: bool,
+    /// Whether the time is assured (checked against a bound), or only the system's.
+    pub time_assured: bool,
+    /// Why not; empty when ready.
+    pub reasons: Vec<ReadinessNote>,
+    /// What will become a reason, or should not stay: an expiring certificate, a clock that is not assured.
+    pub warnings: Vec<ReadinessNote>,
+}
+
+/// One reason or warning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadinessNote {
+    /// The TSU concerned; absent if all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tsu: Option<String>,
+    /// A fixed word for programs, as `certificate-expired`.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+const SECONDS_A_DAY: u64 = 86_400;
+
+pub(super) fn judge(running: &Running, clock: &ClockGate) -> Readiness {
+    let now = clock::system_time();
+    let snapshot = clock.snapshot();
+    let mut reasons = Vec::new();
+    let mut warnings = Vec::new();
+    for refusal in &snapshot.refusals {
+        reasons.push(note(None, refusal.code(), format!("no tokens: {refusal}")));
+    }
+    for warning in &snapshot.warnings {
+        warnings.push(note(None, warning.code(), warning.to_string()));
+    }
+    let warning_time = Duration::from_secs(
+        u64::from(running.config.server.expiry_warning_days).saturating_mul(SECONDS_A_DAY),
+    );
+    for tsu in running.tsus.values() {
+        if let Some((code, detail)) = tsu.trouble(now) {
+            reasons.push(note(Some(tsu), code, detail));
+        }
+        if let Some(detail) = expires_soon(tsu, now.as_secs(), warning_time) {
+            warnings.push(note(Some(tsu), "expires-soon", detail));
+        }
+        if tsu.profile().policies().any(|policy| policy.to_string().starts_with("2.999.")) {
+            let detail =
+                "its policy OID is under 2.999, the arc for examples: set default-policy to your own";
+            warnings.push(note(Some(tsu), "example-policy", detail.to_owned()));
+        }
+    }
+    for name in &running.waiting {
+        let detail = format!(
+            "waits for a certificate: `attestamp tsu import {name} chain.pem`, then `attestamp reload`"
+        );
+        warnings.push(ReadinessNote { tsu: Some(name.clone()), code: "no-certificate", detail });
+    }
+    Readiness { ready: reasons.is_empty(), time_assured: snapshot.assured, reasons, warnings }
+}
+
+fn note(tsu: Option<&Tsu>, code: &'static str, detail: String) -> ReadinessNote {
+    ReadinessNote { tsu: tsu.map(|tsu| tsu.name().to_owned()), code, detail }
+}
+
+fn expires_soon(tsu: &Tsu, now_seconds: u64, warning_time: Duration) -> Option<String> {
+    let end = tsu.key_not_after();
+    let left = end.as_secs().checked_sub(now_seconds)?;
+    (left <= warning_time.as_secs()).then(|| {
+        format!(
+            "stops issuing on {} ({} days): make its successor with `attestamp tsu new`, or import a new certificate",
+            rfc3339(end),
+            left / SECONDS_A_DAY
+        )
+    })
+}

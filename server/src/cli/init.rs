@@ -1,0 +1,252 @@
+//! `attestamp init`: a data folder with everything that `serve` needs.
+//!
+//! The configuration is written last: a folder with it is whole, one without it is what an interrupted `init` left.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use attestamp_certs::UnixTime;
+use attestamp_hsm::{KeyAlgorithm, Module, ModuleSource, Pin, PinSource, Pkcs11Uri, Token};
+use clap::{Args, ValueEnum};
+
+use crate::clock::{ClockMode, SystemTimeSource};
+use crate::config::template::{self, TokenTable, TsuTable};
+use crate::config::{self, Config};
+use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
+use crate::hierarchy::{Family, Maker, Organization, TsuLife};
+use crate::tokens::Tokens;
+use crate::{clock, crl};
+
+/// Name of the token in the configuration that `init` writes.
+const TOKEN_NAME: &str = "main";
+/// Label of the embedded token.
+const TOKEN_LABEL: &str = "attestamp";
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Make no certification authority: the TSUs wait for certificates of yours (`tsu csr`, `tsu import`)
+    #[arg(long)]
+    external_ca: bool,
+    /// A TSU to make and the algorithm of its key; repeat for more [default: default:p-256 rsa:rsa-3072]
+    #[arg(long = "tsu", value_name = "NAME:ALGORITHM", value_parser = parse_tsu)]
+    tsus: Vec<NewTsu>,
+    /// The address under which clients will reach the server; certificates name their CRLs below it
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Full registered name of the organisation in the certificates
+    #[arg(long, value_name = "NAME", default_value = "attestamp evaluation")]
+    organization: String,
+    /// Its country, two letters (ISO 3166)
+    #[arg(long, value_name = "CC", default_value = "ZZ")]
+    country: String,
+    /// Its registration number, as VATBE-0876866142 (organizationIdentifier, EN 319 412-1)
+    #[arg(long, value_name = "ID")]
+    organization_identifier: Option<String>,
+    /// Policy OID of yours for the TSUs; the n-th gets OID.n [default: under 2.999, the arc for examples]
+    #[arg(long, value_name = "OID", default_value = "2.999.3161")]
+    policy: String,
+    /// Days that TSU certificates are valid
+    #[arg(long, value_name = "DAYS", default_value_t = 3650, value_parser = clap::value_parser!(u64).range(2..=7000))]
+    certificate_days: u64,
+    /// Days that TSU keys sign; less than the certificate is valid
+    #[arg(long, value_name = "DAYS", default_value_t = 730, value_parser = clap::value_parser!(u64).range(1..=6999))]
+    key_usage_days: u64,
+    /// What the clock must prove [default: kernel where the kernel holds its clock synchronised now, else system]
+    #[arg(long, value_enum)]
+    clock: Option<ClockArg>,
+    /// PKCS#11 module of an HSM, in place of the embedded token
+    #[arg(long, value_name = "PATH", requires = "token_uri", requires = "pin_file")]
+    module: Option<PathBuf>,
+    /// Which of the module's tokens, as `pkcs11:token=LABEL`
+    #[arg(long, value_name = "URI", requires = "module")]
+    token_uri: Option<Pkcs11Uri>,
+    /// File with the token's PIN; it stays where it is
+    #[arg(long, value_name = "FILE", requires = "module")]
+    pin_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ClockArg {
+    /// The system's clock as it is; the time is not assured
+    System,
+    /// The kernel must say that its clock is synchronised
+    Kernel,
+}
+
+#[derive(Debug, Clone)]
+struct NewTsu {
+    name: String,
+    algorithm: KeyAlgorithm,
+}
+
+fn parse_tsu(text: &str) -> Result<NewTsu, String> {
+    let (name, algorithm) = text.split_once(':').ok_or("write it as NAME:ALGORITHM, as `default:p-256`")?;
+    config::check_name("tsu", name).map_err(|error| error.to_string())?;
+    Ok(NewTsu {
+        name: name.to_owned(),
+        algorithm: algorithm.parse().map_err(|_| super::tsu::unknown_algorithm(algorithm))?,
+    })
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What stopped it. What it had made is removed then, but for keys in an HSM, which are named.
+pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> {
+    data_folder::restrict_file_permissions();
+    if args.tsus.is_empty() {
+        args.tsus = ["default:p-256", "rsa:rsa-3072"]
+            .into_iter()
+            .map(parse_tsu)
+            .collect::<Result<_, _>>()
+            .map_err(anyhow::Error::msg)?;
+    }
+    if args.key_usage_days >= args.certificate_days {
+        bail!("--key-usage-days must be less than --certificate-days (EN 319 421 7.6.7-02)");
+    }
+    let root = super::data_path(data)?;
+    let folder = DataFolder::create(&root)?;
+    match make(folder.layout(), &args) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            remove_contents(&root);
+            Err(error.context(format!("nothing was made in {}", root.display())))
+        }
+    }
+}
+
+fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
+    let now = clock::system_time();
+    let (token, token_table) = prepare_token(layout, args)?;
+    let organization = Organization {
+        country: args.country.clone(),
+        name: args.organization.clone(),
+        identifier: args.organization_identifier.clone(),
+    };
+    let public_url = args.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+    let maker =
+        Maker { layout, token: &token, token_name: TOKEN_NAME, organization: &organization, public_url, now };
+
+    let default = args.tsus.first().map_or("default", |tsu| tsu.name.as_str());
+    let mut text = template::head(public_url, default);
+    if clock_mode(args) == ClockArg::Kernel {
+        text = text.replace("\nmode = \"system\"", "\nmode = \"kernel\"");
+    }
+    text.push_str(&token_table);
+    if !args.external_ca {
+        for family in [Family::EllipticCurve, Family::Rsa] {
+            if args.tsus.iter().any(|tsu| Family::of(tsu.algorithm) == family) {
+                say(&format!(
+                    "making the certification authorities {} and {}",
+                    family.root(),
+                    family.timestamping_ca()
+                ));
+                text.push_str(&maker.hierarchy(family)?);
+            }
+        }
+    }
+    let life = TsuLife { certificate_days: args.certificate_days, key_usage_days: args.key_usage_days };
+    let policies = (1_u32..).map(|number| format!("{}.{number}", args.policy));
+    for (tsu, policy) in args.tsus.iter().zip(policies) {
+        say(&format!("making the key of TSU {} ({})", tsu.name, tsu.algorithm));
+        let key = crate::hierarchy::make_key(&token, tsu.algorithm, &format!("attestamp tsu {}", tsu.name))?;
+        let table = TsuTable {
+            name: &tsu.name,
+            token: TOKEN_NAME,
+            key: &key.uri.to_string(),
+            default_policy: &policy,
+        };
+        text.push_str(&table.to_toml());
+        if !args.external_ca {
+            let config = Config::parse(&text, &layout.config_file(), layout)?;
+            super::tsu::issue_certificate(&maker, &config, &tsu.name, &key.info, life)?;
+        }
+    }
+    let config = Config::parse(&text, &layout.config_file(), layout)?;
+    let mut tokens = Tokens::default();
+    crl::reissue_due(layout, &config, &mut tokens, now)?;
+    write_atomically(&layout.config_file(), text.as_bytes(), FILE_MODE)
+        .with_context(|| format!("cannot write {}", layout.config_file().display()))?;
+    conclude(layout, args, now);
+    Ok(())
+}
+
+/// The token to make keys in, and its table in the configuration.
+fn prepare_token(layout: &Layout, args: &InitArgs) -> anyhow::Result<(Token, String)> {
+    if let (Some(path), Some(uri), Some(pin_file)) = (&args.module, &args.token_uri, &args.pin_file) {
+        let path = std::path::absolute(path)?;
+        let pin_file = std::path::absolute(pin_file)?;
+        let pin = PinSource::File(pin_file.clone()).read()?;
+        let token = Module::open(&ModuleSource::Library { path: path.clone() })?.open_token(uri, pin)?;
+        let table = TokenTable {
+            name: TOKEN_NAME,
+            module: &path.display().to_string(),
+            uri: &uri.to_string(),
+            pin_line: &format!("pin-file = {}", template::quoted(&pin_file.display().to_string())),
+        };
+        return Ok((token, table.to_toml()));
+    }
+    say("making the embedded token");
+    let pin = Pin::random()?;
+    let so_pin = Pin::random()?;
+    pin.write_new_file(&layout.pin_file())?;
+    so_pin.write_new_file(&layout.so_pin_file())?;
+    let module = Module::open_or_create(&ModuleSource::Embedded { database: layout.token_database() })?;
+    module.initialise_token(TOKEN_LABEL, &so_pin, &pin)?;
+    let uri = Pkcs11Uri::for_token(TOKEN_LABEL);
+    let token = module.open_token(&uri, pin)?;
+    let table = TokenTable {
+        name: TOKEN_NAME,
+        module: "embedded",
+        uri: &uri.to_string(),
+        pin_line: "pin-file = \"token/pin\"",
+    };
+    Ok((token, table.to_toml()))
+}
+
+fn clock_mode(args: &InitArgs) -> ClockArg {
+    match args.clock {
+        Some(mode) => mode,
+        None if ClockMode::suited_to(&SystemTimeSource).is_assured() => ClockArg::Kernel,
+        None => ClockArg::System,
+    }
+}
+
+fn conclude(layout: &Layout, args: &InitArgs, _now: UnixTime) {
+    say(&format!("made {}", layout.root().display()));
+    if clock_mode(args) == ClockArg::System {
+        say(
+            "the clock is the system's own: the time in tokens is NOT assured (clock.mode in attestamp.toml)",
+        );
+    }
+    if args.policy.starts_with("2.999") {
+        say("the policy OIDs are examples under 2.999: set default-policy in attestamp.toml to your own");
+    }
+    if args.external_ca {
+        for tsu in &args.tsus {
+            say(&format!(
+                "next: `attestamp tsu csr {name}`, and with your CA's answer `attestamp tsu import {name} chain.pem`",
+                name = tsu.name
+            ));
+        }
+    } else {
+        say(&format!("next: `attestamp --data {} serve`", layout.root().display()));
+    }
+}
+
+/// Progress goes to standard error: `init` has no other output.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "attestamp init: {line}");
+}
+
+/// The folder was empty when `init` began: what is in it now is ours.
+fn remove_contents(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    }
+}

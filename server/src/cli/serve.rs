@@ -1,0 +1,147 @@
+//! `attestamp serve`: from a data folder to a running authority, and to its orderly end.
+//!
+//! Everything that can be wrong is found before the first request: configuration, PIN, module, keys, certificates, clock.
+//! SIGHUP (or `attestamp reload`) reads configuration and certificates again; SIGTERM and SIGINT end it.
+
+mod background;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::authority::Authority;
+use crate::clock::{ClockGate, ClockTicker, HighWaterMark, SAMPLE_INTERVAL, SystemTimeSource, TimeSource};
+use crate::config::Config;
+use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
+use crate::http::{Bound, ListenerConfig, PublicUrl, ServeConfig, Tls, TlsPaths, raise_open_file_limit};
+use crate::log::{self, LogConfig};
+use crate::metrics::Metrics;
+use crate::serial::SerialSource;
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on, in place of the configured one; port 0 lets the kernel choose
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Print the commands that stamp and verify a file, also where standard output is no terminal
+    #[arg(long)]
+    print_commands: bool,
+}
+
+/// Runs it until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn run(data: Option<&Path>, args: ServeArgs) -> anyhow::Result<ExitCode> {
+    data_folder::restrict_file_permissions();
+    let folder = DataFolder::open(&super::data_path(data)?)?;
+    let layout = folder.layout().clone();
+    let config = Config::load(&layout)?;
+    log::init(&LogConfig { filter: config.log.filter.clone(), ..LogConfig::default() })?;
+    let _ = raise_open_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(&layout, config, args))?;
+    // The lock is given up last: nothing of ours writes to the folder any more.
+    drop(runtime);
+    drop(folder);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(layout: &Layout, config: Config, args: ServeArgs) -> anyhow::Result<()> {
+    let source: Arc<dyn TimeSource> = Arc::new(SystemTimeSource);
+    let mark = Arc::new(HighWaterMark::open(&layout.clock_mark_file(), source.as_ref())?);
+    let clock = Arc::new(ClockGate::start(config.clock.clone(), Arc::clone(&source), Arc::clone(&mark))?);
+    let ticker = ClockTicker::start(&clock, SAMPLE_INTERVAL)?;
+    let metrics = Arc::new(Metrics::default());
+    let tls = tls(&config)?;
+    let listener = ListenerConfig { address: args.listen.unwrap_or(config.server.listen), tls: tls.clone() };
+    let serve_config = ServeConfig {
+        listeners: vec![listener],
+        limits: config.limits.clone(),
+        public_url: config.server.public_url.as_deref().map(str::parse::<PublicUrl>).transpose()?,
+    };
+    // Bound before the keys are used: a port that is taken is found at once.
+    let bound = Bound::bind(serve_config)?;
+    let address = bound.local_addresses().next().context("no listener")?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+
+    // Ready for signals before anybody can know that we run.
+    let (mut terminate, mut interrupt, hangup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let authority = Arc::new(start(layout, config, &clock, &metrics)?);
+    let background =
+        background::start(layout.clone(), Arc::clone(&authority), Arc::clone(&metrics), tls, hangup);
+    announce(layout, scheme, address, &args)?;
+    let stopped = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    bound.serve(authority, metrics, stopped).await;
+    let _ = std::fs::remove_file(layout.listening_file());
+    background.abort();
+    ticker.stop();
+    mark.close()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts the authority away from the runtime's threads: tokens may take their time.
+fn start(
+    layout: &Layout,
+    config: Config,
+    clock: &Arc<ClockGate>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Authority> {
+    let serials = SerialSource::new()?;
+    let authority = tokio::task::block_in_place(|| {
+        Authority::start(layout.clone(), config, Arc::clone(clock), serials, Arc::clone(metrics))
+    })?;
+    for note in authority.readiness().warnings {
+        tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);
+    }
+    Ok(authority)
+}
+
+fn tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
+    let (Some(certificate), Some(key)) = (&config.server.tls_certificate, &config.server.tls_key) else {
+        return Ok(None);
+    };
+    Ok(Some(Tls::load(TlsPaths { certificate: certificate.clone(), key: key.clone() })?))
+}
+
+/// Says where it listens: to people with the three commands, to programs in `state/listening`.
+fn announce(layout: &Layout, scheme: &str, address: SocketAddr, args: &ServeArgs) -> anyhow::Result<()> {
+    let path = layout.listening_file();
+    write_atomically(&path, format!("{address}\n").as_bytes(), FILE_MODE)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "attestamp listening on {scheme}://{address}")?;
+    if args.print_commands || out.is_terminal() {
+        let url = format!("{scheme}://{address}");
+        writeln!(
+            out,
+            "\nTo stamp FILE and verify the stamp, in another terminal:\n\n  \
+             openssl ts -query -data FILE -sha256 -cert -out FILE.tsq\n  \
+             curl -sS -H 'Content-Type: application/timestamp-query' --data-binary @FILE.tsq {url}/ -o FILE.tsr\n  \
+             curl -sS {url}/pki/root.pem -o root.pem && openssl ts -verify -in FILE.tsr -queryfile FILE.tsq -CAfile \
+             root.pem\n"
+        )?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// How often the metrics of clock, keys and pools are brought up to date.
+const METRICS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often CRLs and expiry are looked at.
+const CARE_INTERVAL: Duration = Duration::from_secs(3600);

@@ -1,0 +1,219 @@
+//! The text of `attestamp.toml` that `init` writes, and of the tables that `tsu new` adds: a comment for every key.
+//!
+//! A test loads what is written here and holds it against the sections, so that the file shows every key there is.
+
+use std::fmt::Write as _;
+
+/// The tables before those of tokens, CAs and TSUs. Keys that are commented out show their defaults.
+pub const HEAD: &str = r#"# attestamp. `attestamp check` reads this file and says what is wrong with it.
+# A key that is commented out shows its default. Relative paths start at this folder.
+
+[server]
+# Address and port to listen on.
+listen = "127.0.0.1:3161"
+# The address under which clients reach the server. New certificates name their CRL and their issuer's certificate
+# below it; without it they name none.
+PUBLIC_URL
+# The TSU that answers `POST /` where the request names no policy of another's.
+default-tsu = "DEFAULT_TSU"
+# TLS: PEM files with the certificate chain and the private key of the listener.
+# tls-certificate = "tls/certificate.pem"
+# tls-key = "tls/key.pem"
+# Seconds that requests in flight are given at shutdown.
+# shutdown-grace-seconds = 10
+# Days before the end of a key or certificate at which warnings begin.
+# expiry-warning-days = 90
+# Accept requests of old clients that encode `certReq FALSE`, which DER forbids.
+# compatibility-explicit-cert-req-false = false
+
+[limits]
+# Largest request body in octets.
+# body-octets = 16384
+# Seconds in which a request's header, and then its body, must have come.
+# header-seconds = 5
+# body-seconds = 5
+# Seconds after which an idle connection is closed.
+# idle-seconds = 75
+# Open connections at the most: in all, and from one address.
+# connections = 10000
+# connections-per-address = 1000
+# Requests a second from one address (IPv6: from one /64); 0 sets no limit. Beyond it the answer is 429.
+# requests-per-second-per-address = 0
+
+[log]
+# error, warn, info, debug, trace, or a list of target=level.
+# filter = "info"
+
+[clock]
+# system: the system's clock as it is. The time is NOT assured, and the log, the page and /readyz say so.
+# kernel: the kernel must say that its clock is synchronised, within the bound. For production.
+mode = "system"
+# In mode kernel: the largest error that the kernel may report, in milliseconds.
+# max-error-milliseconds = 500
+# The largest step of the clock within a minute, in milliseconds; beyond it no tokens. Default: 1000 in mode system, 500
+# in mode kernel.
+# max-jump-milliseconds = 1000
+# Around a leap second: pause (no tokens from 23:59:59 to 00:00:01 UTC) or stop (none until a restart).
+# leap-second = "pause"
+"#;
+
+/// What a `[token.NAME]` table is written from.
+#[derive(Debug, Clone)]
+pub struct TokenTable<'a> {
+    /// The table's name.
+    pub name: &'a str,
+    /// `embedded`, or the path of a module.
+    pub module: &'a str,
+    /// URI of the token.
+    pub uri: &'a str,
+    /// The line that says where the PIN is, as `pin-file = "token/pin"`.
+    pub pin_line: &'a str,
+}
+
+impl TokenTable<'_> {
+    /// The table with its comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        format!(
+            r#"
+[token.{name}]
+# embedded: the software token that is part of this program, its database in token/. Or the path of the PKCS#11 module
+# of an HSM.
+module = {module}
+# Which of the module's tokens (RFC 7512).
+uri = {uri}
+# Where the PIN is, one of: pin-file = "path", pin-environment = "VARIABLE", pin-credential = "systemd credential".
+{pin_line}
+"#,
+            name = self.name,
+            module = quoted(self.module),
+            uri = quoted(self.uri),
+            pin_line = self.pin_line
+        )
+    }
+}
+
+/// What a `[ca.NAME]` table is written from.
+#[derive(Debug, Clone)]
+pub struct CaTable<'a> {
+    /// The table's name.
+    pub name: &'a str,
+    /// Name of the token.
+    pub token: &'a str,
+    /// URI of the key.
+    pub key: &'a str,
+    /// The issuing CA; `None` for a root.
+    pub issuer: Option<&'a str>,
+    /// Days that a CRL is valid.
+    pub crl_days: u32,
+}
+
+impl CaTable<'_> {
+    /// The table with its comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let issuer = match self.issuer {
+            Some(issuer) => {
+                format!("# The CA that issued this one's certificate.\nissuer = {}\n", quoted(issuer))
+            }
+            None => String::new(),
+        };
+        format!(
+            r#"
+# A CA made by `attestamp init`; its certificate is certs/ca/{name}.pem.
+[ca.{name}]
+token = {token}
+key = {key}
+{issuer}# Days that a CRL is valid; the server issues the next at half of that.
+crl-days = {crl_days}
+"#,
+            name = self.name,
+            token = quoted(self.token),
+            key = quoted(self.key),
+            crl_days = self.crl_days
+        )
+    }
+}
+
+/// What a `[tsu.NAME]` table is written from.
+#[derive(Debug, Clone)]
+pub struct TsuTable<'a> {
+    /// The table's name.
+    pub name: &'a str,
+    /// Name of the token.
+    pub token: &'a str,
+    /// URI of the key.
+    pub key: &'a str,
+    /// Policy OID of the TSU's tokens.
+    pub default_policy: &'a str,
+}
+
+impl TsuTable<'_> {
+    /// The table with its comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let _ = write!(
+            text,
+            r#"
+# Its certificate and those above it: certs/tsu/{name}.pem.
+[tsu.{name}]
+token = {token}
+key = {key}
+# Policy of tokens whose request names none, and further ones that a request may name.
+default-policy = {policy}
+"#,
+            name = self.name,
+            token = quoted(self.token),
+            key = quoted(self.key),
+            policy = quoted(self.default_policy)
+        );
+        text.push_str(TSU_DEFAULTS);
+        text
+    }
+}
+
+const TSU_DEFAULTS: &str = r#"# accepted-policies = []
+# Hash algorithms that a request may use.
+# accepted-hashes = ["sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"]
+# Accuracy that tokens claim. It must cover the step of genTime, the error of the clock and the time of a signature: with
+# genTime in whole seconds no less than 2. Several clients refuse fractions of a second.
+# accuracy-seconds = 2
+# accuracy-milliseconds = 0
+# accuracy-microseconds = 0
+# Precision of genTime: seconds, milliseconds or microseconds. Several clients refuse anything but seconds.
+# time-precision = "seconds"
+# Whether tokens name the TSU in the field tsa.
+# include-tsa-name = false
+# Hash of the certificate in the signing certificate attribute: sha256, sha384, sha512, or compatibility-sha1
+# (ESSCertID version 1, for clients from before RFC 5816).
+# ess-hash = "sha256"
+# Certificates above the TSU's own in a token that asks for certificates; absent: all but the root.
+# chain-depth = 1
+# ETSI EN 319 422: off, etsi, or qualified.
+# etsi = "off"
+# Sessions open for signing, requests that may wait for one (more get 503), and seconds that they may wait.
+# sessions = 8
+# queue-length = 256
+# sign-seconds = 10
+# How signatures reach the token: auto (measured at start), inline (software token), threads (network HSM).
+# dispatch = "auto"
+# Set by `attestamp tsu retire`.
+# retired = false
+"#;
+
+/// The file's head with its two variable lines filled in.
+#[must_use]
+pub fn head(public_url: Option<&str>, default_tsu: &str) -> String {
+    let public_url = match public_url {
+        Some(url) => format!("public-url = {}", quoted(url)),
+        None => "# public-url = \"https://tsa.example.org\"".to_owned(),
+    };
+    HEAD.replace("PUBLIC_URL", &public_url).replace("DEFAULT_TSU", default_tsu)
+}
+
+/// `text` as a TOML string.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

@@ -1,0 +1,78 @@
+//! The files under `/pki/`: the certificates and CRLs of the authorities, read into memory when they change.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+use crate::config::Config;
+use crate::data_folder::Layout;
+
+/// A file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}", path.display())]
+pub struct PkiError {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// A file of the PKI, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct PkiFile {
+    /// Media type: `application/x-pem-file` or `application/pkix-crl`.
+    pub content_type: &'static str,
+    /// The whole file.
+    pub body: Bytes,
+}
+
+/// All files under `/pki/`, by name.
+#[derive(Debug, Clone, Default)]
+pub struct PkiFiles {
+    files: BTreeMap<String, PkiFile>,
+}
+
+impl PkiFiles {
+    /// Reads `{ca}.pem` and `{ca}.crl` of each CA in the configuration, and brings the classical roots together as
+    /// `root.pem`, so that one file verifies the tokens of every classical TSU.
+    ///
+    /// # Errors
+    /// [`PkiError`] for a certificate that cannot be read. A CRL may be missing: it is issued later.
+    pub fn load(folder: &Layout, config: &Config) -> Result<Self, PkiError> {
+        let mut files = BTreeMap::new();
+        let mut roots = Vec::new();
+        for (name, ca) in &config.authorities {
+            let path = folder.ca_certificate(name);
+            let pem = std::fs::read(&path).map_err(|source| PkiError { path, source })?;
+            if ca.issuer.is_none() {
+                // The elliptic-curve root, `root`, comes first: some tools read only one certificate.
+                let at = if name == "root" { 0 } else { roots.len() };
+                roots.insert(at, pem.clone());
+            }
+            files.insert(format!("{name}.pem"), pem_file(pem));
+            let path = folder.ca_revocation_list(name);
+            match std::fs::read(&path) {
+                Ok(crl) => {
+                    let file = PkiFile { content_type: "application/pkix-crl", body: crl.into() };
+                    files.insert(format!("{name}.crl"), file);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(PkiError { path, source }),
+            }
+        }
+        if !roots.is_empty() {
+            files.insert("root.pem".to_owned(), pem_file(roots.concat()));
+        }
+        Ok(Self { files })
+    }
+
+    /// The file of that name.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<PkiFile> {
+        self.files.get(name).cloned()
+    }
+}
+
+fn pem_file(body: Vec<u8>) -> PkiFile {
+    PkiFile { content_type: "application/x-pem-file", body: body.into() }
+}

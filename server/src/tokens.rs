@@ -1,0 +1,81 @@
+//! The PKCS#11 tokens that the configuration names: each opened and logged in to once, and kept over a reload.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use attestamp_hsm::{HsmError, Module, PinError, Token};
+
+use crate::config::TokenConfig;
+
+/// Why a token cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The configuration has no such token.
+    #[error("there is no [token.{name}] in attestamp.toml")]
+    Unknown {
+        /// The name looked for.
+        name: Box<str>,
+    },
+    /// The PIN cannot be read.
+    #[error("cannot read the PIN of token `{name}`")]
+    Pin {
+        /// The token's name in the configuration.
+        name: Box<str>,
+        /// Why.
+        #[source]
+        source: PinError,
+    },
+    /// The module or the token refuses.
+    #[error("cannot open token `{name}`")]
+    Open {
+        /// The token's name in the configuration.
+        name: Box<str>,
+        /// Why.
+        #[source]
+        source: HsmError,
+    },
+}
+
+/// The open tokens, by their names in the configuration.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    open: BTreeMap<String, (TokenConfig, Arc<Token>)>,
+}
+
+impl Tokens {
+    /// The token of that name, opened now if it was not yet.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn open(
+        &mut self,
+        configs: &BTreeMap<String, TokenConfig>,
+        name: &str,
+    ) -> Result<Arc<Token>, TokenError> {
+        let config = configs.get(name).ok_or_else(|| TokenError::Unknown { name: name.into() })?;
+        if let Some((known, token)) = self.open.get(name)
+            && known == config
+        {
+            return Ok(Arc::clone(token));
+        }
+        let token = Arc::new(log_in(name, config)?);
+        self.open.insert(name.to_owned(), (config.clone(), Arc::clone(&token)));
+        Ok(token)
+    }
+
+    /// The tokens that are open.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Token>)> {
+        self.open.iter().map(|(name, (_, token))| (name.as_str(), token))
+    }
+}
+
+/// Opens one token and logs in.
+///
+/// # Errors
+/// [`TokenError::Pin`] or [`TokenError::Open`].
+pub fn log_in(name: &str, config: &TokenConfig) -> Result<Token, TokenError> {
+    let pin = config.pin.read().map_err(|source| TokenError::Pin { name: name.into(), source })?;
+    Module::open(&config.module)
+        .and_then(|module| module.open_token(&config.uri, pin))
+        .map_err(|source| TokenError::Open { name: name.into(), source })
+}
