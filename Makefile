@@ -13,8 +13,13 @@ PROFILE ?= release
 # make fuzz: inputs tried on each target
 RUNS ?= 20000
 
+# OpenSSL for the embedded token is built once, for every profile (scripts/openssl.sh), and found here.
 TARGET_FOLDER := $(or $(CARGO_TARGET_DIR),target)
 PROGRAM := $(TARGET_FOLDER)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/attestamp
+
+export OPENSSL_NO_VENDOR := 1
+export OPENSSL_STATIC := 1
+export OPENSSL_DIR := $(abspath $(TARGET_FOLDER))/openssl/install
 
 .PHONY: help
 help: ## show this list
@@ -36,10 +41,12 @@ test: setup-test check-format check-lints check-tests check-fuzz check-dependenc
 .PHONY: setup-build
 setup-build: ## install what the build needs
 	@scripts/setup.sh build
+	@scripts/openssl.sh '$(abspath $(TARGET_FOLDER))/openssl'
 
 .PHONY: setup-test
 setup-test: ## install what the tests need
 	@scripts/setup.sh test
+	@scripts/openssl.sh '$(abspath $(TARGET_FOLDER))/openssl'
 
 .PHONY: check-format
 check-format: ## formatting
