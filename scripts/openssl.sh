@@ -16,8 +16,9 @@ echo "building OpenSSL ($version) for the software token: a few minutes, once"
 mkdir -p "$folder"
 rm -f "$stamp"
 log=$folder/build.log
-# The environment names the OpenSSL that is yet to be built.
-if ! env -u OPENSSL_DIR -u OPENSSL_NO_VENDOR cargo run --quiet --locked -p attestamp-openssl -- "$folder" >"$log" 2>&1; then
+# The environment names the OpenSSL that is yet to be built. openssl-src takes the number of jobs from CARGO_MAKEFLAGS, which
+# cargo sets for build scripts alone; without it make would run one compiler at a time.
+if ! env -u OPENSSL_DIR -u OPENSSL_NO_VENDOR CARGO_MAKEFLAGS="-j$(nproc)" cargo run --quiet --locked -p attestamp-openssl -- "$folder" >"$log" 2>&1; then
     tail -n 40 "$log" >&2
     echo "OpenSSL did not build; the whole output is in $log" >&2
     exit 1
