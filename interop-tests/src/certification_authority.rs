@@ -44,7 +44,7 @@ authorityKeyIdentifier = keyid
 [tls_server]
 basicConstraints = critical,CA:FALSE
 keyUsage = critical,digitalSignature
-extendedKeyUsage = serverAuth
+extendedKeyUsage = critical,serverAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 [req]

@@ -61,7 +61,13 @@ fn locate() -> Result<PathBuf> {
         .and_then(Path::parent)
         .with_context(|| format!("{} is not in a target folder", this_test.display()))?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--locked", "-p", "attestamp"]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--bins",
+    ]);
     let profile = profile_folder.file_name().and_then(OsStr::to_str).unwrap_or("debug");
     build.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
     if let Some(target_folder) = profile_folder.parent() {

@@ -60,7 +60,7 @@ fn a_certificate_that_is_not_for_this_key_or_purpose_is_refused() -> Result<()> 
     let own = csr(&folder, "default")?;
     for extensions in ["tls_server", "tsu_usage_not_critical"] {
         let chain = ca.sign(&own, extensions, &[])?;
-        import(&folder, "default", &chain)?.failed()?.did_not_say("panicked")?.said("timeStamping")?;
+        import(&folder, "default", &chain)?.failed()?.did_not_say("panicked")?.said("extended key usage")?;
     }
     folder.run(&["tsu", "new", "other", "--algorithm", "p-256"])?.succeeded()?;
     let others = csr(&folder, "other")?;
@@ -83,7 +83,8 @@ fn sighup_takes_a_new_certificate_without_dropping_a_connection() -> Result<()> 
     let second = ca.sign(&csr, "tsu", &[])?;
     import(&folder, "default", &second)?.succeeded()?;
     folder.run(&["reload"])?.succeeded()?;
-    // `reload` returns when the new certificates are in use; the same connection must see them.
+    // `reload` only tells the server; its log says when it is done. The same connection must see the new certificate.
+    authority.wait_for_line("\"reloaded\"")?;
     let after = connection.get(path)?.body;
     ensure!(before != after, "still the old certificate");
     let client = Client::with_root(&folder, &authority, "default", &ca.root_pem()?)?;

@@ -95,10 +95,10 @@ fn a_certificate_of_another_key_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_missing_certificate_names_the_file() -> Result<()> {
+fn without_any_certificate_it_says_how_to_get_one() -> Result<()> {
     let folder = DataFolder::with_default_tsu()?;
     std::fs::remove_file(folder.path().join("certs/tsu/default.pem"))?;
-    refused(&folder, &["default.pem"])
+    refused(&folder, &["tsu csr", "tsu import"])
 }
 
 #[test]
