@@ -29,23 +29,19 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
 start_server() {
     local data=$work/data tries
     "$attestamp" init --data "$data" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
     if ! "$attestamp" tsu list --data "$data" | grep -qw rsa; then
         "$attestamp" tsu new rsa --algorithm rsa-3072 --data "$data"
     fi
-    port=
-    for _ in $(seq 50); do
-        port=$((20000 + RANDOM % 10000))
-        listens "$port" || break
-    done
-    "$attestamp" serve --data "$data" --listen "127.0.0.1:$port" >"$work/server.log" 2>&1 &
+    "$attestamp" serve --data "$data" --listen 127.0.0.1:0 >"$work/server.log" 2>&1 &
     server=$!
     for tries in $(seq 300); do
-        listens "$port" && return
+        if [ -s "$data/state/listening" ]; then
+            port=$(sed 's/.*://' "$data/state/listening")
+            return
+        fi
         kill -0 "$server" 2>/dev/null || break
         sleep 0.1
     done

@@ -121,8 +121,8 @@ pub enum ChainError {
         #[source]
         source: webpki::Error,
     },
-    /// A certificate below the root does not allow timestamping.
-    #[error("a certificate of the chain lacks the extended key usage timeStamping")]
+    /// A certificate below the root is for other purposes.
+    #[error("a certificate of the chain has an extended key usage without timeStamping")]
     NotForTimeStamping,
     /// A certificate that issued another is not a CA's, or the leaf is.
     #[error("a certificate of the chain is used as a CA's and is none, or the reverse")]
@@ -243,7 +243,9 @@ pub fn verify_chain(
     };
     let algorithms = WebpkiAlgorithm::all();
     let algorithms = WebpkiAlgorithm::as_dyn(&algorithms);
-    let usage = KeyUsage::required(ID_KP_TIME_STAMPING);
+    // Of the leaf, `TsuCertificate` demands it; a CA without the extension may issue for every purpose (RFC 5280
+    // §4.2.1.12).
+    let usage = KeyUsage::required_if_present(ID_KP_TIME_STAMPING);
     let outcome = entity
         .verify_for_usage(&algorithms, anchors.webpki(), &intermediates, at, usage, None, Some(&judge))
         .map(|_| ());

@@ -85,12 +85,7 @@ impl Issuer {
     /// # Errors
     /// [`IssuerInvalid::Malformed`] if the name has a country or organisation that is no text.
     pub fn organization(&self) -> Result<OrganizationNames, IssuerInvalid> {
-        let identifier = self.name.by_oid::<DirectoryString>(crate::subject::ORGANIZATION_IDENTIFIER)?;
-        Ok(OrganizationNames {
-            country: self.name.country()?.map(|text| text.as_str().to_owned()),
-            organization: self.name.organization()?.map(|text| text.value().into_owned()),
-            organization_identifier: identifier.map(|text| text.value().into_owned()),
-        })
+        Ok(OrganizationNames::of(&self.name)?)
     }
 
     pub(crate) fn name(&self) -> &Name {
@@ -121,6 +116,17 @@ pub struct OrganizationNames {
     pub organization: Option<String>,
     /// organizationIdentifier.
     pub organization_identifier: Option<String>,
+}
+
+impl OrganizationNames {
+    pub(crate) fn of(name: &Name) -> der::Result<Self> {
+        let identifier = name.by_oid::<DirectoryString>(crate::subject::ORGANIZATION_IDENTIFIER)?;
+        Ok(Self {
+            country: name.country()?.map(|text| text.as_str().to_owned()),
+            organization: name.organization()?.map(|text| text.value().into_owned()),
+            organization_identifier: identifier.map(|text| text.value().into_owned()),
+        })
+    }
 }
 
 /// An extension that an issuing CA's certificate must have.

@@ -13,7 +13,9 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, PrivateKeyUsagePeriod, SubjectAltName,
 };
+use x509_cert::name::Name;
 
+use crate::OrganizationNames;
 use crate::utc::Utc;
 
 /// Most octets of a certificate: `rustls-webpki` parses no more either, and post-quantum ones have about 10 000.
@@ -207,6 +209,13 @@ impl TsuCertificate {
     #[must_use]
     pub fn serial(&self) -> &[u8] {
         &self.serial
+    }
+
+    /// The organisation that the subject names, where it can be read.
+    #[must_use]
+    pub fn organization(&self) -> OrganizationNames {
+        let name = Name::from_der(self.subject_der()).ok();
+        name.and_then(|name| OrganizationNames::of(&name).ok()).unwrap_or_default()
     }
 
     /// First instant of the validity.

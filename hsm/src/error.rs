@@ -11,7 +11,7 @@ use cryptoki::error::{Error as CryptokiError, Rv, RvError};
 
 use crate::algorithm::KeyAlgorithm;
 use crate::key::KeyId;
-use crate::pin::PinTries;
+use crate::pin::{PinError, PinTries};
 use crate::uri::Pkcs11Uri;
 
 /// A PKCS#11 return code other than CKR_OK.
@@ -109,6 +109,15 @@ pub enum HsmError {
     #[error("the PKCS#11 module does not behave as the binding needs")]
     Binding(#[source] CryptokiError),
 
+    /// The PIN cannot be read from where it is kept.
+    #[error("the PIN of the token {label} cannot be read")]
+    PinUnreadable {
+        /// The token.
+        label: String,
+        /// Why.
+        #[source]
+        source: PinError,
+    },
     /// There is no file at the module's path.
     #[error("there is no PKCS#11 module at {}: install it, or correct the path", path.display())]
     LibraryMissing {
@@ -225,7 +234,7 @@ pub enum HsmError {
         id: KeyId,
     },
     /// The token made a key that it would give away; it was destroyed again.
-    #[error("the token {label} does not keep the key {id} sensitive and non-extractable")]
+    #[error("the token {label} does not keep the key {id} sensitive, non-extractable and for signing only")]
     KeyUnprotected {
         /// The token's label.
         label: String,
@@ -354,6 +363,7 @@ impl HsmError {
             | Self::TokenAmbiguous { .. }
             | Self::TestSignatureInvalid { .. } => Remedy::StayDown,
             Self::Call(_)
+            | Self::PinUnreadable { .. }
             | Self::Binding(_)
             | Self::LibraryMissing { .. }
             | Self::LibraryUnusable { .. }

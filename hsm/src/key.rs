@@ -136,6 +136,20 @@ pub struct KeyAttributes {
     pub unique_id: Option<String>,
 }
 
+impl KeyAttributes {
+    /// Whether the token says that the key cannot leave it and does nothing but sign. A flag that the token lacks speaks
+    /// neither for nor against.
+    #[must_use]
+    pub fn is_for_signing_only(&self) -> bool {
+        let stays = self.sensitive == Some(true)
+            && self.extractable == Some(false)
+            && self.always_sensitive != Some(false)
+            && self.never_extractable != Some(false);
+        let others = [self.decrypt, self.unwrap, self.derive, self.sign_recover];
+        stays && !others.contains(&Some(true))
+    }
+}
+
 /// CK_DATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {

@@ -23,7 +23,7 @@ pub use algorithm::{KeyAlgorithm, KeyAlgorithmUnknown, SignatureScheme};
 pub use error::{CFunction, CallFailed, HsmError, KeyQuery, Remedy, ReturnCode};
 pub use key::{Date, KeyAttributes, KeyId, KeyIdInvalid, KeyInfo, SlotId};
 pub use module::{Module, ModuleSource, StoreHealth, TokenInfo};
-pub use pin::{Pin, PinError, PinSource, PinTries};
+pub use pin::{Pin, PinError, PinKeeper, PinSource, PinTries};
 pub use pool::{
     Dispatch, DispatchChoice, PoolConfig, PoolCounters, PoolState, SessionSource, SignError, SigningPool,
     SigningSession,

@@ -13,7 +13,7 @@ use cryptoki::slot::Slot;
 use crate::error::HsmError;
 use crate::key::SlotId;
 use crate::loaded::{Loaded, OpenSession};
-use crate::pin::{Pin, PinTries};
+use crate::pin::{Pin, PinKeeper, PinTries};
 use crate::token::Token;
 use crate::uri::Pkcs11Uri;
 
@@ -186,9 +186,9 @@ impl Module {
     /// Logs in to the one token that matches the URI's `token`, `serial`, `manufacturer`, `model` and `slot-id`.
     ///
     /// # Errors
-    /// [`HsmError::TokenMissing`], [`HsmError::TokenAmbiguous`], [`HsmError::PinRefused`], or the module's own.
-    pub fn open_token(&self, wanted: &Pkcs11Uri, pin: Pin) -> Result<Token, HsmError> {
-        Token::open(self.clone(), wanted, pin)
+    /// [`HsmError::TokenMissing`], [`HsmError::TokenAmbiguous`], [`HsmError::PinRefused`], [`HsmError::PinUnreadable`], or the module's own.
+    pub fn open_token(&self, wanted: &Pkcs11Uri, pin: impl Into<PinKeeper>) -> Result<Token, HsmError> {
+        Token::open(self.clone(), wanted, pin.into())
     }
 
     /// Whether the embedded token's database is still the file that was opened. A library's store is its own matter.

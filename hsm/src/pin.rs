@@ -78,6 +78,36 @@ impl fmt::Debug for Pin {
     }
 }
 
+/// What a token logs in with, again after each loss of its session.
+#[derive(Debug)]
+pub enum PinKeeper {
+    /// The PIN itself, in memory for as long as the token is open: for one that was just made.
+    Held(Pin),
+    /// Its source: read for each login and wiped after it, so that a PIN that was changed is found.
+    Source(PinSource),
+}
+
+impl PinKeeper {
+    pub(crate) fn to_auth_pin(&self) -> Result<AuthPin, PinError> {
+        match self {
+            Self::Held(pin) => Ok(pin.to_auth_pin()),
+            Self::Source(source) => Ok(source.read()?.to_auth_pin()),
+        }
+    }
+}
+
+impl From<Pin> for PinKeeper {
+    fn from(pin: Pin) -> Self {
+        Self::Held(pin)
+    }
+}
+
+impl From<PinSource> for PinKeeper {
+    fn from(source: PinSource) -> Self {
+        Self::Source(source)
+    }
+}
+
 /// Where a PIN is to be read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinSource {

@@ -14,7 +14,7 @@ use crate::error::{CallFailed, HsmError, KeyQuery};
 use crate::key::{KeyId, KeyInfo, SlotId};
 use crate::loaded::{OpenSession, lock};
 use crate::module::{Module, StoreHealth, TokenInfo};
-use crate::pin::{Pin, PinTries};
+use crate::pin::{PinKeeper, PinTries};
 use crate::pool::{PoolConfig, SigningPool, TokenSource};
 use crate::signature::SigningPlan;
 use crate::uri::Pkcs11Uri;
@@ -37,7 +37,7 @@ struct Shared {
     /// What was asked for, and the label, serial number, manufacturer and model of what was found.
     wanted: Pkcs11Uri,
     label: String,
-    pin: Pin,
+    pin: PinKeeper,
     login: Mutex<Login>,
 }
 
@@ -56,7 +56,7 @@ struct LoginSession {
 }
 
 impl Token {
-    pub(crate) fn open(module: Module, wanted: &Pkcs11Uri, pin: Pin) -> Result<Self, HsmError> {
+    pub(crate) fn open(module: Module, wanted: &Pkcs11Uri, pin: PinKeeper) -> Result<Self, HsmError> {
         let found = module.find_token(wanted)?;
         let wanted = Pkcs11Uri { slot_id: wanted.slot_id, ..found.uri() };
         let shared = Shared { module, wanted, label: found.label, pin, login: Mutex::default() };
@@ -127,7 +127,7 @@ impl Token {
         generate::key_pair(&session, algorithm, id, label)?;
         let made =
             objects::find_one(&session, &self.shared.label, &KeyQuery::Id(id.clone()))?.info(&session)?;
-        if made.attributes.sensitive == Some(true) && made.attributes.extractable == Some(false) {
+        if made.attributes.is_for_signing_only() {
             Ok(made)
         } else {
             objects::destroy(&session, id)?;
@@ -240,7 +240,8 @@ impl Token {
         let info = self.info()?;
         let session = self.shared.module.open_session(info.slot, false)?;
         if info.is_login_required {
-            let pin = self.shared.pin.to_auth_pin();
+            let unreadable = |source| HsmError::PinUnreadable { label: self.shared.label.clone(), source };
+            let pin = self.shared.pin.to_auth_pin().map_err(unreadable)?;
             match session.call(|session| session.login(UserType::User, Some(&pin))) {
                 Ok(()) => {}
                 Err(HsmError::Call(call)) if call.is(RvError::UserAlreadyLoggedIn) => {}

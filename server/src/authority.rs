@@ -8,6 +8,7 @@ mod readiness;
 mod summary;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -15,7 +16,7 @@ use attestamp_certs::pem::{self, PemLabel};
 use attestamp_tsa::{Compatibility, Oid};
 use bytes::Bytes;
 
-use crate::clock::ClockGate;
+use crate::clock::{self, ClockGate};
 use crate::config::Config;
 use crate::data_folder::Layout;
 use crate::http::StampRequest;
@@ -24,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::pki::{PkiError, PkiFiles};
 use crate::serial::SerialSource;
 use crate::tokens::Tokens;
-use crate::tsu::{Tsu, TsuError};
+use crate::tsu::{LifeOver, Tsu, TsuError};
 
 pub use crate::pki::PkiFile;
 pub use readiness::{Readiness, ReadinessNote};
@@ -46,15 +47,27 @@ pub enum AuthorityError {
     #[error("the certificates of the authority cannot be read")]
     Pki(#[from] PkiError),
     /// Nothing could ever be issued.
+    #[error("no TSU can issue: all are retired, or there is none; `attestamp tsu new NAME` makes one")]
+    NoTsu,
+    /// There are keys, and no certificate for any of them.
     #[error(
-        "no TSU can issue: {waiting} of {configured} wait for a certificate (`attestamp tsu csr NAME`, then `attestamp \
-         tsu import NAME chain.pem`), the others are retired; `attestamp tsu new NAME` makes another"
+        "no TSU can issue: there is no certificate {}; `attestamp tsu csr {tsu}` writes a request for your CA, and \
+         `attestamp tsu import {tsu} chain.pem` takes what it answers",
+        path.display()
     )]
-    NoTsu {
-        /// TSUs that have a key and no certificate.
-        waiting: usize,
-        /// TSUs in the configuration.
-        configured: usize,
+    NoCertificate {
+        /// The first TSU that waits for one.
+        tsu: Box<str>,
+        /// Where it is looked for.
+        path: PathBuf,
+    },
+    /// Every TSU's time is over, or has not come.
+    #[error("no TSU can issue: of TSU `{tsu}`, {over}")]
+    AllOver {
+        /// The first of them.
+        tsu: Box<str>,
+        /// What is over.
+        over: LifeOver,
     },
 }
 
@@ -133,8 +146,21 @@ impl Running {
         }
         let named = config.default_tsu.as_ref().and_then(|name| tsus.get(name));
         let Some(default) = named.or_else(|| tsus.values().next()).map(Arc::clone) else {
-            return Err(AuthorityError::NoTsu { waiting: waiting.len(), configured: config.tsus.len() });
+            return Err(match waiting.into_iter().next() {
+                Some(tsu) => {
+                    AuthorityError::NoCertificate { path: parts.layout.tsu_chain(&tsu), tsu: tsu.into() }
+                }
+                None => AuthorityError::NoTsu,
+            });
         };
+        // An expired TSU beside others is told by `/readyz`; a server that can issue nothing does not start.
+        let now = clock::system_time();
+        let over = |tsu: &Arc<Tsu>| tsu.check_life_at(now).err();
+        if let Some(reason) = over(&default)
+            && tsus.values().all(|tsu| over(tsu).is_some())
+        {
+            return Err(AuthorityError::AllOver { tsu: default.name().into(), over: reason });
+        }
         let explicit_cert_req_false = config.server.compatibility_explicit_cert_req_false;
         Ok(Self { config, tsus, waiting, default, compatibility: Compatibility { explicit_cert_req_false } })
     }
@@ -191,7 +217,7 @@ impl Authority {
     pub fn reissue_crls(&self) -> anyhow::Result<usize> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let running = self.running.load();
-        let now = crate::clock::system_time();
+        let now = clock::system_time();
         let issued = crate::crl::reissue_due(&self.layout, &running.config, &mut tokens, now);
         self.pki.store(Arc::new(PkiFiles::load(&self.layout, &running.config)?));
         Ok(issued?)
@@ -223,7 +249,7 @@ impl Authority {
     #[must_use]
     pub fn tsus(&self) -> Vec<TsuSummary> {
         let running = self.running.load();
-        let now = crate::clock::system_time();
+        let now = clock::system_time();
         let mut summaries: Vec<_> = running
             .tsus
             .values()

@@ -38,7 +38,7 @@ mod leap;
 #[cfg(test)]
 mod tests;
 
-pub use accuracy::{AccuracyBasis, AccuracyTooSmall, check_accuracy};
+pub use accuracy::{AccuracyBasis, AccuracyTooSmall, TooLate, check_accuracy, check_age};
 pub use gate::{ClockGate, ClockSnapshot, ClockStartError, TrustedTime};
 pub use high_water::{HighWaterError, HighWaterMark};
 pub use refusal::{ClockRefusal, ClockWarning};

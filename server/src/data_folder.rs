@@ -170,6 +170,12 @@ impl Layout {
         self.state().join("listening")
     }
 
+    /// How the server's last reload went, for `attestamp reload`, which waits for it.
+    #[must_use]
+    pub fn reload_file(&self) -> PathBuf {
+        self.state().join("reload")
+    }
+
     /// The clock's high-water mark.
     #[must_use]
     pub fn clock_mark_file(&self) -> PathBuf {

@@ -207,7 +207,8 @@ impl Publication {
     #[must_use]
     pub fn of(public_url: Option<&str>, name: &str) -> Self {
         let below = |ending: &str| public_url.map(|url| format!("{url}/pki/{name}.{ending}"));
-        Self { certificate_url: below("pem"), crl_url: below("crl") }
+        // RFC 5280 §4.2.2.1: caIssuers leads to one certificate in DER, not to PEM.
+        Self { certificate_url: below("cer"), crl_url: below("crl") }
     }
 
     fn certificate(&self) -> Result<Option<PublicUrl<'_>>, HierarchyError> {

@@ -97,6 +97,10 @@ pub async fn stamp(
         Err(SignFault::Busy { retry_after_seconds }) => return StampOutcome::Busy { retry_after_seconds },
         Err(SignFault::Failed(error)) => return fault(tsu, request.id, &error),
     };
+    // waiting for the signature must not have made genTime older than the accuracy that the token claims
+    if let Err(late) = clock.check_age(grant.gen_time, tsu.accuracy()) {
+        return fault(tsu, request.id, &late);
+    }
     // token and reply (tsa/src/token.rs, tsa/src/response.rs)
     let der = TimeStampResp::granted(token.attach(&signature)).into();
     tsu.metrics().stamp(Outcome::Granted);
@@ -111,6 +115,6 @@ fn reject(tsu: &Tsu, outcome: Outcome, failure: &Failure) -> StampOutcome {
 
 /// Ours: the log has the whole chain of causes, the client learns systemFailure and no more.
 fn fault(tsu: &Tsu, id: RequestId, error: &(dyn Error + 'static)) -> StampOutcome {
-    tracing::error!(request = %id, tsu = tsu.name(), error, "no token");
+    tracing::error!(request = %id, tsu = tsu.name(), error = crate::log::chain(error), "no token");
     reject(tsu, Outcome::SystemFailure, &Failure::Fault(Fault::SystemFailure))
 }

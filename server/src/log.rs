@@ -108,6 +108,18 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
         .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
 }
 
+/// An error with all its causes in one line: the JSON format keeps the outermost only.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

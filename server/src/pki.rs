@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use attestamp_certs::pem::certificates_from_pem;
 use bytes::Bytes;
 
 use crate::config::Config;
@@ -20,7 +21,7 @@ pub struct PkiError {
 /// A file of the PKI, ready to be sent.
 #[derive(Debug, Clone)]
 pub struct PkiFile {
-    /// Media type: `application/x-pem-file` or `application/pkix-crl`.
+    /// Media type: `application/x-pem-file`, `application/pkix-cert` or `application/pkix-crl`.
     pub content_type: &'static str,
     /// The whole file.
     pub body: Bytes,
@@ -33,7 +34,7 @@ pub struct PkiFiles {
 }
 
 impl PkiFiles {
-    /// Reads `{ca}.pem` and `{ca}.crl` of each CA in the configuration, and brings the classical roots together as
+    /// Reads `{ca}.pem`, `{ca}.cer` (DER) and `{ca}.crl` of each CA in the configuration, and brings the classical roots together as
     /// `root.pem`, so that one file verifies the tokens of every classical TSU.
     ///
     /// # Errors
@@ -48,6 +49,11 @@ impl PkiFiles {
                 // The elliptic-curve root, `root`, comes first: some tools read only one certificate.
                 let at = if name == "root" { 0 } else { roots.len() };
                 roots.insert(at, pem.clone());
+            }
+            let first = std::str::from_utf8(&pem).ok().and_then(|text| certificates_from_pem(text).ok());
+            if let Some(certificate) = first.and_then(|certificates| certificates.into_iter().next()) {
+                let body = Bytes::copy_from_slice(&certificate);
+                files.insert(format!("{name}.cer"), PkiFile { content_type: "application/pkix-cert", body });
             }
             files.insert(format!("{name}.pem"), pem_file(pem));
             let path = folder.ca_revocation_list(name);

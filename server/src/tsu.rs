@@ -5,6 +5,7 @@
 //! with it passes the strict verifier. Nothing is looked up again for a request.
 
 mod certificates;
+mod etsi;
 mod self_test;
 
 use std::sync::Arc;
@@ -64,6 +65,9 @@ pub enum TsuError {
     /// EN 319 421 7.7.1: the tokens would claim what cannot be kept.
     #[error(transparent)]
     Accuracy(#[from] AccuracyTooSmall),
+    /// A row of EN 319 421 or 319 422.
+    #[error(transparent)]
+    Etsi(#[from] etsi::EtsiNotKept),
     /// A token made with the key does not verify.
     #[error("a token made for a test does not verify")]
     SelfTest(#[from] self_test::SelfTestError),
@@ -138,6 +142,7 @@ impl Tsu {
                 key: config.key.to_string().into(),
             });
         }
+        etsi::check(config.profile.config().etsi, chain.leaf(), all)?;
         let template = check_certificate(&chain, &config.profile, &key)?;
         let same = before.filter(|tsu| {
             Arc::ptr_eq(&tsu.token, &token)
@@ -209,6 +214,14 @@ impl Tsu {
         check_life(&self.chain, now.unix_time())
     }
 
+    /// As [`Tsu::check_life`], in whole seconds.
+    ///
+    /// # Errors
+    /// [`LifeOver`].
+    pub fn check_life_at(&self, now: UnixTime) -> Result<(), LifeOver> {
+        check_life(&self.chain, now)
+    }
+
     /// What stops this TSU from issuing, the clock aside: a word for programs and a sentence.
     #[must_use]
     pub fn trouble(&self, now: UnixTime) -> Option<(&'static str, String)> {
@@ -233,6 +246,12 @@ impl Tsu {
     #[must_use]
     pub fn profile(&self) -> &Profile {
         &self.config.profile
+    }
+
+    /// The accuracy that its tokens claim.
+    #[must_use]
+    pub fn accuracy(&self) -> Duration {
+        Duration::from_micros(self.profile().config().accuracy.total_microseconds())
     }
 
     /// What is constant in its tokens.

@@ -118,15 +118,17 @@ fn an_untrusted_root_is_an_unknown_issuer() {
 }
 
 #[test]
-fn every_ca_below_the_root_needs_the_extended_key_usage() {
+fn an_extended_key_usage_without_time_stamping_ends_the_chain() {
+    // RFC 5280 §4.2.1.12: a CA without the extension is not restricted.
     let chain = Chain::with(unchanged, |ca| ca.custom_extensions.clear(), unchanged);
-    assert!(matches!(chain.error(), ChainError::NotForTimeStamping), "{}", chain.error());
+    chain.verify(noon(2026, 6, 1), &[]).unwrap();
     let server_auth = hex_literal::hex!("300a 0608 2b06010505070301");
-    let change = |leaf: &mut CertificateParams| {
-        leaf.custom_extensions = vec![extended_key_usage(&server_auth, true)];
+    let change = |params: &mut CertificateParams| {
+        params.custom_extensions = vec![extended_key_usage(&server_auth, true)];
     };
-    let chain = Chain::with(unchanged, unchanged, change);
-    assert!(matches!(chain.error(), ChainError::NotForTimeStamping), "{}", chain.error());
+    for chain in [Chain::with(unchanged, change, unchanged), Chain::with(unchanged, unchanged, change)] {
+        assert!(matches!(chain.error(), ChainError::NotForTimeStamping), "{}", chain.error());
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use tracing::{info, warn};
 
 use super::core::{Core, guarded};
-use super::refusal::PoolState;
+use super::refusal::{PoolState, chain};
 use crate::error::{HsmError, Remedy};
 
 /// What wakes the thread.
@@ -93,13 +93,18 @@ impl Recovery {
                     return;
                 }
                 Err(error) if error.remedy() == Remedy::StayDown => {
-                    warn!(%error, "the signing pool stays down until somebody has looked");
+                    warn!(error = chain(&error), "the signing pool stays down until somebody has looked");
                     self.core.set_state(PoolState::Down { reason: Arc::new(error) });
                     return;
                 }
                 Err(error) => {
                     attempts = attempts.saturating_add(1);
-                    warn!(%error, attempts, pause_ms = self.pause.as_millis(), "the signing pool cannot recover yet");
+                    warn!(
+                        error = chain(&error),
+                        attempts,
+                        pause_ms = self.pause.as_millis(),
+                        "the signing pool cannot recover yet"
+                    );
                     self.core.set_state(PoolState::Recovering { reason: Arc::new(error), attempts });
                 }
             }

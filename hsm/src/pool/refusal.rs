@@ -96,12 +96,17 @@ impl fmt::Display for PoolState {
     }
 }
 
-fn write_chain(formatter: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
-    write!(formatter, "{error}")?;
+/// An error with all its causes in one line, for logs, whose formats keep the outermost only.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {
-        write!(formatter, ": {error}")?;
+        text = format!("{text}: {error}");
         next = error.source();
     }
-    Ok(())
+    text
+}
+
+fn write_chain(formatter: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
+    formatter.write_str(&chain(error))
 }

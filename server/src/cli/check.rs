@@ -30,6 +30,7 @@ pub fn run(data: Option<&Path>, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     data_folder::restrict_file_permissions();
     let layout = Layout::existing(&super::data_path(data)?)?;
     let config = Config::load(&layout)?;
+    super::serve::tls(&config)?;
     // In memory: a check issues nothing, and must not touch the mark of a server that runs.
     let mark = Arc::new(HighWaterMark::in_memory());
     let clock = Arc::new(ClockGate::start(config.clock.clone(), Arc::new(SystemTimeSource), mark)?);

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use attestamp_certs::UnixTime;
+use attestamp_certs::PublicUrl;
 use attestamp_hsm::{KeyAlgorithm, Module, ModuleSource, Pin, PinSource, Pkcs11Uri, Token};
+use attestamp_tsa::PolicyOid;
 use clap::{Args, ValueEnum};
 
 use crate::clock::{ClockMode, SystemTimeSource};
@@ -120,12 +121,9 @@ pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> 
 
 fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
     let now = clock::system_time();
+    check_names(args)?;
     let (token, token_table) = prepare_token(layout, args)?;
-    let organization = Organization {
-        country: args.country.clone(),
-        name: args.organization.clone(),
-        identifier: args.organization_identifier.clone(),
-    };
+    let organization = organization(args);
     let public_url = args.public_url.as_deref().map(|url| url.trim_end_matches('/'));
     let maker =
         Maker { layout, token: &token, token_name: TOKEN_NAME, organization: &organization, public_url, now };
@@ -170,8 +168,33 @@ fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
     crl::reissue_due(layout, &config, &mut tokens, now)?;
     write_atomically(&layout.config_file(), text.as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", layout.config_file().display()))?;
-    conclude(layout, args, now);
+    conclude(layout, args);
     Ok(())
+}
+
+/// What can be wrong with names, before keys are made in an HSM that `init` cannot take back.
+fn check_names(args: &InitArgs) -> anyhow::Result<()> {
+    format!("{}.1", args.policy)
+        .parse::<PolicyOid>()
+        .with_context(|| format!("--policy {} is not an object identifier", args.policy))?;
+    for (at, tsu) in args.tsus.iter().enumerate() {
+        if args.tsus.iter().skip(at + 1).any(|other| other.name == tsu.name) {
+            bail!("--tsu {} is given twice: each TSU has a name of its own", tsu.name);
+        }
+    }
+    if let Some(url) = &args.public_url {
+        PublicUrl::new(url).with_context(|| format!("--public-url {url}"))?;
+    }
+    organization(args).subject("Root")?;
+    Ok(())
+}
+
+fn organization(args: &InitArgs) -> Organization {
+    Organization {
+        country: args.country.clone(),
+        name: args.organization.clone(),
+        identifier: args.organization_identifier.clone(),
+    }
 }
 
 /// The token to make keys in, and its table in the configuration.
@@ -215,7 +238,7 @@ fn clock_mode(args: &InitArgs) -> ClockArg {
     }
 }
 
-fn conclude(layout: &Layout, args: &InitArgs, _now: UnixTime) {
+fn conclude(layout: &Layout, args: &InitArgs) {
     say(&format!("made {}", layout.root().display()));
     if clock_mode(args) == ClockArg::System {
         say(

@@ -88,7 +88,7 @@ async fn serve(layout: &Layout, config: Config, args: ServeArgs) -> anyhow::Resu
     };
     bound.serve(authority, metrics, stopped).await;
     let _ = std::fs::remove_file(layout.listening_file());
-    background.abort();
+    drop(background);
     ticker.stop();
     mark.close()?;
     tracing::info!("stopped");
@@ -112,7 +112,8 @@ fn start(
     Ok(authority)
 }
 
-fn tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
+/// The listener's TLS, if it has one.
+pub(super) fn tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     let (Some(certificate), Some(key)) = (&config.server.tls_certificate, &config.server.tls_key) else {
         return Ok(None);
     };

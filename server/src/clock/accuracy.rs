@@ -56,8 +56,45 @@ pub fn check_accuracy(
     })
 }
 
+/// A token whose signature came so late that genTime is older than the accuracy allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the signature came too late: genTime is {age:?} old (clock error included), the token claims {accuracy:?}"
+)]
+pub struct TooLate {
+    /// Since genTime, with the most that the clock may be wrong by.
+    pub age: Duration,
+    /// The accuracy that the token claims.
+    pub accuracy: Duration,
+}
+
+/// Checks, once a token is signed, that its genTime is still within its accuracy of the time of its making.
+///
+/// # Errors
+/// [`TooLate`] if it is not: the token must not leave.
+pub fn check_age(
+    gen_time: Duration,
+    now: Duration,
+    clock_error_bound: Option<Duration>,
+    accuracy: Duration,
+) -> Result<(), TooLate> {
+    let age = now.saturating_sub(gen_time).saturating_add(clock_error_bound.unwrap_or_default());
+    if age > accuracy { Err(TooLate { age, accuracy }) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_late_signature_is_found_by_the_age_of_its_gen_time() {
+        let seconds = Duration::from_secs;
+        assert_eq!(check_age(seconds(10), seconds(12), None, seconds(2)), Ok(()));
+        assert!(check_age(seconds(10), seconds(13), None, seconds(2)).is_err());
+        let bound = Some(Duration::from_millis(500));
+        assert!(check_age(seconds(10), seconds(12), bound, seconds(2)).is_err());
+        // A clock that was set back meanwhile is the gate's to find.
+        assert_eq!(check_age(seconds(10), seconds(9), None, seconds(2)), Ok(()));
+    }
+
     use super::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;

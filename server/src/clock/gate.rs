@@ -14,7 +14,7 @@ use attestamp_kernel_clock::KernelClockReading;
 use attestamp_tsa::UtcInstant;
 use thiserror::Error;
 
-use super::accuracy::{AccuracyBasis, AccuracyTooSmall, check_accuracy};
+use super::accuracy::{AccuracyBasis, AccuracyTooSmall, TooLate, check_accuracy, check_age};
 use super::check::CheckHistory;
 use super::high_water::HighWaterMark;
 use super::judge::{Assessment, Judge};
@@ -195,6 +195,16 @@ impl ClockGate {
     ) -> Result<AccuracyBasis, AccuracyTooSmall> {
         let bound = self.config.mode.is_assured().then_some(self.config.error_budget);
         check_accuracy(claimed, bound, truncation, signing)
+    }
+
+    /// Checks, once a token is signed, that its genTime is still within its accuracy.
+    ///
+    /// # Errors
+    /// [`TooLate`] if the signature took too long.
+    pub fn check_age(&self, gen_time: UtcInstant, accuracy: Duration) -> Result<(), TooLate> {
+        let clocks = self.source.clocks();
+        let stated = Duration::new(gen_time.unix_seconds(), gen_time.nanoseconds());
+        check_age(stated, clocks.realtime, self.published.load().error_bound_at(clocks), accuracy)
     }
 
     /// What the clock is held to.

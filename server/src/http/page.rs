@@ -121,11 +121,11 @@ fn write_tsus(html: &mut String, tsus: &[TsuSummary]) -> fmt::Result {
     }
     html.push_str(
         "<div class=\"scroll\"><table>\n<tr><th>Name</th><th>Algorithm</th><th>Policy</th><th>Accuracy</th>\
-         <th>Valid until</th><th>Chain</th></tr>\n",
+         <th>Issues until</th><th>Chain</th></tr>\n",
     );
     for tsu in tsus {
         let name = Escaped(&tsu.name);
-        let default = if tsu.default { " (default)" } else { "" };
+        let default = if tsu.default { " (answers at /)" } else { "" };
         write!(html, "<tr><td>{name}{default}</td><td>{}</td><td>", Escaped(&tsu.algorithm))?;
         for (at, policy) in tsu.policies.iter().enumerate() {
             write!(html, "{}{}", if at == 0 { "" } else { "<br>" }, Escaped(policy))?;

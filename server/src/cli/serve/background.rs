@@ -1,57 +1,76 @@
 //! What runs beside the requests: reload on SIGHUP, CRLs before they expire, expiry warnings, metrics.
+//!
+//! Two tasks, because a CA key that hangs in its token must not keep the metrics from telling of it.
 
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{CARE_INTERVAL, METRICS_INTERVAL};
 use crate::authority::Authority;
 use crate::config::Config;
-use crate::data_folder::Layout;
+use crate::data_folder::{FILE_MODE, Layout, write_atomically};
 use crate::http::Tls;
 use crate::metrics::Metrics;
 
-/// Starts it; ends when aborted.
+/// Starts it; ends when the value is dropped.
 pub(super) fn start(
     layout: Layout,
     authority: Arc<Authority>,
     metrics: Arc<Metrics>,
     tls: Option<Arc<Tls>>,
-    mut hangup: Signal,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut metrics_tick = interval(METRICS_INTERVAL);
-        let mut care_tick = interval_at(Instant::now() + CARE_INTERVAL, CARE_INTERVAL);
-        metrics_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        care_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = metrics_tick.tick() => authority.publish(&metrics),
-                _ = care_tick.tick() => care(&authority).await,
-                received = hangup.recv() => {
-                    if received.is_none() {
-                        return;
-                    }
-                    reload(&layout, &authority, tls.as_deref()).await;
-                    authority.publish(&metrics);
-                }
-            }
-        }
-    })
+    hangup: Signal,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(publish(Arc::clone(&authority), metrics));
+    tasks.spawn(care(layout, authority, tls, hangup));
+    tasks
 }
 
-/// Issues CRLs that are due and repeats the warnings, hourly.
-async fn care(authority: &Arc<Authority>) {
+async fn publish(authority: Arc<Authority>, metrics: Arc<Metrics>) {
+    let mut tick = interval(METRICS_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        authority.publish(&metrics);
+    }
+}
+
+async fn care(layout: Layout, authority: Arc<Authority>, tls: Option<Arc<Tls>>, mut hangup: Signal) {
+    let mut tick = interval(CARE_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_first = true;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                // The start has told the warnings already.
+                look_after(&authority, !is_first).await;
+                is_first = false;
+            }
+            received = hangup.recv() => {
+                if received.is_none() {
+                    return;
+                }
+                reload(&layout, &authority, tls.clone()).await;
+            }
+        }
+    }
+}
+
+/// Issues CRLs that are due, and repeats the warnings.
+async fn look_after(authority: &Arc<Authority>, warn: bool) {
     let authority = Arc::clone(authority);
     let work = move || {
         if let Err(error) = authority.reissue_crls() {
             tracing::error!(error = format!("{error:#}"), "a CRL could not be issued");
         }
-        let readiness = authority.readiness();
-        for note in readiness.reasons.iter().chain(&readiness.warnings) {
-            tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);
+        if warn {
+            let readiness = authority.readiness();
+            for note in readiness.reasons.iter().chain(&readiness.warnings) {
+                tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);
+            }
         }
     };
     if tokio::task::spawn_blocking(work).await.is_err() {
@@ -59,12 +78,16 @@ async fn care(authority: &Arc<Authority>) {
     }
 }
 
-/// Reads configuration, certificates and TLS files again; keeps what it has if anything in them is wrong.
-async fn reload(layout: &Layout, authority: &Arc<Authority>, tls: Option<&Tls>) {
+/// Reads configuration, certificates and TLS files again; keeps what it has if anything in them is wrong. How it went
+/// stands in the log and, for `attestamp reload`, in a file.
+async fn reload(layout: &Layout, authority: &Arc<Authority>, tls: Option<Arc<Tls>>) {
     let again = {
         let (layout, authority) = (layout.clone(), Arc::clone(authority));
         move || -> anyhow::Result<()> {
             let config = Config::load(&layout)?;
+            if let Some(tls) = tls {
+                tls.reload()?;
+            }
             authority.reload(config)?;
             Ok(())
         }
@@ -73,9 +96,20 @@ async fn reload(layout: &Layout, authority: &Arc<Authority>, tls: Option<&Tls>) 
         Ok(outcome) => outcome,
         Err(error) => Err(error.into()),
     };
-    let outcome = outcome.and_then(|()| tls.map_or(Ok(()), |tls| tls.reload().map_err(Into::into)));
-    match outcome {
-        Ok(()) => tracing::info!("reloaded"),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "not reloaded: all stays as it was"),
+    let told = match &outcome {
+        Ok(()) => {
+            tracing::info!("reloaded");
+            String::new()
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "not reloaded: the TSUs stay as they were");
+            format!("{error:#}")
+        }
+    };
+    // A number of its own for each, so that who waits sees that the file is new.
+    let number = crate::clock::unix_time();
+    let text = format!("{}.{:09} {told}\n", number.0, number.1);
+    if let Err(error) = write_atomically(&layout.reload_file(), text.as_bytes(), FILE_MODE) {
+        tracing::error!(%error, "cannot tell `attestamp reload` how it went");
     }
 }
