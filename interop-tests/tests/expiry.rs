@@ -55,11 +55,10 @@ fn after_the_certificates_end_old_tokens_verify_at_their_time_and_no_new_ones_co
     ensure!(readiness.status == 503, "/readyz answers {}", readiness.status);
     let readiness: serde_json::Value = serde_json::from_slice(&readiness.body).context("/readyz")?;
     ensure!(readiness.to_string().contains("expired"), "/readyz gives another reason: {readiness}");
-    // A new start changes nothing: it serves the certificates that old tokens are verified with, and issues nothing.
+    // Nor does it start again, where no TSU could issue.
     authority.stop()?;
-    let again = folder.serve()?;
-    let too_late = Request::of(b"still too late")?.encoded();
-    reply::rejected(&again.post("/tsa", &too_late)?, failure::SYSTEM_FAILURE)?;
-    folder.run(&["check"])?.failed()?.did_not_say("panicked")?;
+    for refused in [folder.serve_refused()?, folder.run(&["check"])?] {
+        refused.failed()?.did_not_say("panicked")?.said("may not be used after")?;
+    }
     Ok(())
 }

@@ -83,8 +83,7 @@ fn sighup_takes_a_new_certificate_without_dropping_a_connection() -> Result<()> 
     let second = ca.sign(&csr, "tsu", &[])?;
     import(&folder, "default", &second)?.succeeded()?;
     folder.run(&["reload"])?.succeeded()?;
-    // `reload` only tells the server; its log says when it is done. The same connection must see the new certificate.
-    authority.wait_for_line("\"reloaded\"")?;
+    // `reload` returns when the new certificates are in use; the same connection must see them.
     let after = connection.get(path)?.body;
     ensure!(before != after, "still the old certificate");
     let client = Client::with_root(&folder, &authority, "default", &ca.root_pem()?)?;
