@@ -11,6 +11,7 @@ use crate::authority::Authority;
 use crate::clock::{ClockGate, HighWaterMark, SystemTimeSource};
 use crate::config::Config;
 use crate::data_folder::{self, Layout};
+use crate::log;
 use crate::metrics::Metrics;
 use crate::serial::SerialSource;
 
@@ -30,6 +31,8 @@ pub fn run(data: Option<&Path>, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     data_folder::restrict_file_permissions();
     let layout = Layout::existing(&super::data_path(data)?)?;
     let config = Config::load(&layout)?;
+    log::check(&config.log.filter)?;
+    super::serve::tls(&config)?;
     // In memory: a check issues nothing, and must not touch the mark of a server that runs.
     let mark = Arc::new(HighWaterMark::in_memory());
     let clock = Arc::new(ClockGate::start(config.clock.clone(), Arc::new(SystemTimeSource), mark)?);
