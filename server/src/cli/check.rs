@@ -31,11 +31,11 @@ pub fn run(data: Option<&Path>, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     data_folder::restrict_file_permissions();
     let layout = Layout::existing(&super::data_path(data)?)?;
     let config = Config::load(&layout)?;
-    log::check(&config.log.filter)?;
     super::serve::tls(&config)?;
     // In memory: a check issues nothing, and must not touch the mark of a server that runs.
     let mark = Arc::new(HighWaterMark::in_memory());
     let clock = Arc::new(ClockGate::start(config.clock.clone(), Arc::new(SystemTimeSource), mark)?);
+    log::check(&config.log.filter)?;
     let metrics = Arc::new(Metrics::default());
     let authority = Authority::start(layout, config, clock, SerialSource::new()?, metrics)?;
     let readiness = authority.readiness();

@@ -108,13 +108,13 @@ fn start(
     let authority = tokio::task::block_in_place(|| {
         Authority::start(layout.clone(), config, Arc::clone(clock), serials, Arc::clone(metrics))
     })?;
+    for note in authority.readiness().warnings {
+        tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);
+    }
     Ok(authority)
 }
 
-/// The listener's TLS, if it is configured.
-///
-/// # Errors
-/// A file is missing or not usable.
+/// The listener's TLS, if it has one.
 pub(super) fn tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     let (Some(certificate), Some(key)) = (&config.server.tls_certificate, &config.server.tls_key) else {
         return Ok(None);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::{CARE_INTERVAL, METRICS_INTERVAL};
 use crate::authority::Authority;
@@ -23,8 +23,7 @@ pub(super) fn start(
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut metrics_tick = interval(METRICS_INTERVAL);
-        // At once for the first time: a CRL may have come due while nothing ran.
-        let mut care_tick = interval(CARE_INTERVAL);
+        let mut care_tick = interval_at(Instant::now() + CARE_INTERVAL, CARE_INTERVAL);
         metrics_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         care_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -43,7 +42,7 @@ pub(super) fn start(
     })
 }
 
-/// Issues CRLs that are due and gives the warnings, at the start and hourly.
+/// Issues CRLs that are due and repeats the warnings, hourly.
 async fn care(authority: &Arc<Authority>) {
     let authority = Arc::clone(authority);
     let work = move || {
