@@ -13,7 +13,7 @@ use attestamp_certs::{
     CertificateDer, CertificateSerial, CsrParameters, Issuer, OrganizationNames, RevocationReason,
     UnsignedCsr,
 };
-use attestamp_hsm::{KeyAlgorithm, KeyInfo, Token};
+use attestamp_hsm::{HsmError, KeyAlgorithm, KeyInfo, Token};
 use clap::{Args, Subcommand};
 
 use crate::config::template::TsuTable;
@@ -387,8 +387,12 @@ fn retire(layout: &Layout, args: &RetireArgs) -> anyhow::Result<()> {
     }
     if args.destroy_key {
         let token = tokens.open(&config.tokens, &tsu.token)?;
-        let key = token.find_uri(&tsu.key)?;
-        token.destroy(&key.id)?;
+        match token.find_uri(&tsu.key) {
+            Ok(key) => token.destroy(&key.id)?,
+            // Destroyed by an earlier `retire`, which may have been interrupted after that.
+            Err(HsmError::KeyMissing { .. }) if tsu.retired => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let key = if args.destroy_key { "its key is destroyed" } else { "its key is still in the token" };
     writeln!(

@@ -151,6 +151,17 @@ fn a_wrong_option_of_tsu_new_changes_nothing() {
     assert_eq!(fs::read(data.join("token/token.sql")).unwrap(), before);
 }
 
+#[test]
+fn retiring_twice_with_the_key_is_the_same_as_once() {
+    let (_folder, data) = initialised();
+    assert!(run(&data, &["tsu", "new", "second"]).status.success());
+    for _ in 0..2 {
+        let output = run(&data, &["tsu", "retire", "second", "--destroy-key"]);
+        assert!(output.status.success(), "{}", errors(&output));
+    }
+    assert!(run(&data, &["check", "-q"]).status.success());
+}
+
 /// Started with `| head -1` or by a supervisor that reads nothing, and from a backup, which has no `state`.
 #[test]
 fn serve_needs_no_reader_and_no_state() {
