@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod check;
 pub mod init;
+mod options;
 pub mod reload;
 pub mod serve;
 pub mod stamp;
@@ -23,7 +24,13 @@ use crate::data_folder::PathChoice;
 
 /// An RFC 3161 timestamping authority with keys in a PKCS#11 HSM.
 #[derive(Debug, Parser)]
-#[command(name = "attestamp", version, about, max_term_width = 110)]
+#[command(
+    name = "attestamp",
+    version,
+    about = "An RFC 3161 timestamping authority with keys in a PKCS#11 HSM",
+    after_help = "Begin with: attestamp init, then attestamp serve, which prints how to stamp and verify a file.",
+    max_term_width = 110
+)]
 pub struct Cli {
     /// The data folder: configuration, certificates and state [default: $ATTESTAMP_DATA, else the XDG state folder]
     #[arg(long, global = true, value_name = "DIR")]

@@ -6,7 +6,7 @@
 
 pub mod edit;
 pub mod file;
-mod nearest;
+pub(crate) mod nearest;
 pub mod template;
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ pub use file::{LogSection, ServerSection};
 
 use crate::clock::{ClockConfig, ClockMode, LeapSecondMode};
 use crate::data_folder::Layout;
-use crate::http::{AddressRate, HttpLimits};
+use crate::http::{AddressRate, HttpLimits, PublicUrl};
 
 /// What is wrong with a configuration file.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path, folder: &Layout) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
-            message: nearest::explain(&error).into(),
+            message: nearest::explain(&error, text).into(),
         })?;
         Self::check(file, folder)
     }
@@ -170,6 +170,7 @@ impl Config {
             };
             authorities.insert(name.clone(), ca);
         }
+        check_issuers(&authorities)?;
         let explicit_cert_req_false = file.server.compatibility_explicit_cert_req_false;
         let compatibility = Compatibility { explicit_cert_req_false };
         let mut tsus = BTreeMap::new();
@@ -196,6 +197,21 @@ impl Config {
     }
 }
 
+/// Whoever goes up from a CA must come to a root.
+fn check_issuers(authorities: &BTreeMap<String, CaConfig>) -> Result<(), ConfigError> {
+    for name in authorities.keys() {
+        let above = |name: &String| authorities.get(name).and_then(|ca| ca.issuer.as_ref());
+        if std::iter::successors(Some(name), |name| above(name)).nth(authorities.len()).is_some() {
+            return Err(value(format!("ca.{name}.issuer"), "its issuers lead round in a circle, to no root"));
+        }
+    }
+    Ok(())
+}
+
+/// What names are made of.
+pub(crate) const NAME_FORM: &str =
+    "1 to 40 lower-case letters, digits and hyphens, and does not start with a hyphen";
+
 /// Names become file names and URL segments, so they are kept to letters, digits and hyphens.
 ///
 /// # Errors
@@ -208,10 +224,7 @@ pub fn check_name(table: &str, name: &str) -> Result<(), ConfigError> {
     if fits {
         return Ok(());
     }
-    Err(value(
-        format!("{table}.{name}"),
-        "a name has 1 to 40 lower-case letters, digits and hyphens, and does not start with a hyphen",
-    ))
+    Err(value(format!("{table}.{name}"), format!("a name has {NAME_FORM}")))
 }
 
 fn value(key: impl Into<Box<str>>, problem: impl Into<Box<str>>) -> ConfigError {
@@ -255,8 +268,10 @@ fn tsu_config(
     let key = key_uri(&format!("tsu.{name}.key"), &section.key)?;
     let pool = tsu::pool_config(&section)
         .map_err(|(setting, problem)| value(format!("tsu.{name}.{setting}"), problem))?;
-    let profile = tsu::profile(&section, compatibility)
-        .map_err(|(setting, problem)| value(format!("tsu.{name}.{setting}"), problem))?;
+    let profile = tsu::profile(&section, compatibility).map_err(|(setting, problem)| match setting {
+        "" => value(format!("tsu.{name}"), problem),
+        setting => value(format!("tsu.{name}.{setting}"), problem),
+    })?;
     Ok(TsuConfig { token: section.token, key, retired: section.retired, profile, pool })
 }
 
@@ -280,14 +295,7 @@ fn check_server(server: &ServerSection) -> Result<(), ConfigError> {
         ));
     }
     if let Some(url) = &server.public_url {
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        let fits = rest.is_some_and(|rest| {
-            !rest.is_empty()
-                && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>\\`".contains(&byte))
-        });
-        if !fits {
-            return Err(value("server.public-url", "must be a URL as https://tsa.example.org"));
-        }
+        url.parse::<PublicUrl>().map_err(|error| value("server.public-url", error.to_string()))?;
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 //! DIR/certs/tsu/*.pem      one chain a TSU, leaf first
 //! DIR/token/token.sql      the embedded PKCS#11 token: the private keys
 //! DIR/token/pin, so-pin    its PINs, where `init` made them
-//! DIR/state/               the lock and the clock's high-water mark: nothing that an operator edits
+//! DIR/state/               the lock and the clock's high-water mark: nothing that an operator edits or must keep
+//! DIR/state/initialising   there until `init` is done
 //! ```
 //!
 //! Two values, because two kinds of command exist: [`Layout`] knows the paths and may be had beside a running server
@@ -38,7 +39,8 @@ pub const FILE_MODE: u32 = 0o600;
 const LOCK_RETRIES: u32 = 5;
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const CONFIG_FILE: &str = "attestamp.toml";
-const SUBFOLDERS: [&str; 5] = ["certs", "certs/ca", "certs/tsu", "token", "state"];
+/// `state` first: the mark of an `init` at work is in it.
+const SUBFOLDERS: [&str; 5] = ["state", "certs", "certs/ca", "certs/tsu", "token"];
 
 /// Where things are in a data folder. Holds no lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,15 +184,24 @@ impl Layout {
         self.state().join("clock-mark.json")
     }
 
-    /// Why a folder without a configuration is of no use: an `init` at work, one that stopped, or `otherwise`.
+    /// There from the first moment of an `init` to its end. Without it, a folder that has no configuration has lost it:
+    /// its keys may have been in use, and nobody is told to remove them.
+    #[must_use]
+    pub fn initialising_file(&self) -> PathBuf {
+        self.state().join("initialising")
+    }
+
+    /// Why a folder without a configuration is of no use: an `init` at work, one that stopped, a lost file, or
+    /// `otherwise`.
     fn incomplete(&self, otherwise: impl FnOnce(PathBuf) -> DataFolderError) -> DataFolderError {
         let path = self.root.clone();
-        if !self.state().is_dir() {
-            return otherwise(path);
-        }
         match self.holder() {
             Ok(Some(holder)) => DataFolderError::InUse { path, holder },
-            Ok(None) => DataFolderError::Unfinished { path },
+            Ok(None) if self.initialising_file().exists() => DataFolderError::Unfinished { path },
+            Ok(None) if self.token_database().exists() || self.tsu_certificates().is_dir() => {
+                DataFolderError::ConfigurationLost { path }
+            }
+            Ok(None) => otherwise(path),
             Err(error) => error,
         }
     }
@@ -235,6 +246,9 @@ impl DataFolder {
             let path = path.to_owned();
             move |source| DataFolderError::Unwritable { path, source }
         };
+        if root.exists() && !root.is_dir() {
+            return Err(DataFolderError::NotAFolder { path: root.to_owned() });
+        }
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(root).map_err(unwritable(root))?;
         let occupied = fs::read_dir(root).map_err(unwritable(root))?.next().is_some();
         if occupied {
@@ -248,16 +262,43 @@ impl DataFolder {
         for subfolder in SUBFOLDERS {
             let path = root.join(subfolder);
             DirBuilder::new().mode(FOLDER_MODE).create(&path).map_err(unwritable(&path))?;
+            if path == layout.state() {
+                let mark = layout.initialising_file();
+                write_atomically(&mark, b"", FILE_MODE).map_err(unwritable(&mark))?;
+            }
         }
         Self::lock(layout)
     }
 
+    /// Says that an `init` has come to its end: to be called once its configuration is written.
+    ///
+    /// # Errors
+    /// [`DataFolderError::Unwritable`].
+    pub fn complete(&self) -> Result<(), DataFolderError> {
+        let path = self.layout.initialising_file();
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(DataFolderError::Unwritable { path, source })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Opens and locks a folder that `init` has completed, and removes what a crash in the middle of a write left.
+    /// A folder that came from a backup has no `state`: it is made again.
     ///
     /// # Errors
     /// As [`Layout::existing`]; [`DataFolderError::InUse`] with the holder's process id if a process has it already.
     pub fn open(root: &Path) -> Result<Self, DataFolderError> {
-        let folder = Self::lock(Layout::existing(root)?)?;
+        let layout = Layout::existing(root)?;
+        let state = layout.state();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER_MODE)
+            .create(&state)
+            .map_err(|source| DataFolderError::Unwritable { path: state, source })?;
+        let folder = Self::lock(layout)?;
+        folder.complete()?;
         for subfolder in std::iter::once("").chain(SUBFOLDERS) {
             let path = root.join(subfolder);
             remove_leftovers(&path).map_err(|source| DataFolderError::Unwritable { path, source })?;

@@ -98,6 +98,14 @@ pub fn init(config: &LogConfig) -> Result<(), LogError> {
     Ok(())
 }
 
+/// Whether a filter parses.
+///
+/// # Errors
+/// [`LogError::Filter`] if it does not.
+pub fn check(filter: &str) -> Result<(), LogError> {
+    parse_filter(filter).map(drop)
+}
+
 /// The filter, with `cryptoki` silent unless it is named: that crate logs an error for every session that a token has
 /// closed by itself, and we report the CKR code with its context anyway.
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {

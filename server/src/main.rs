@@ -1,6 +1,6 @@
 //! The `attestamp` program: parses the command line, runs it, and prints what went wrong.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use attestamp::cli::Cli;
@@ -9,10 +9,18 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(code) => code,
+        // Whoever read our output has seen enough, as `head` does: the work was done before it was printed.
+        Err(error) if is_closed_output(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing can be done about a standard error that is closed.
-            let _ = writeln!(std::io::stderr(), "attestamp: {error:#}");
+            let _ = writeln!(io::stderr(), "attestamp: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// A broken pipe without a context is our own output's: one of a connection comes with what was tried.
+fn is_closed_output(error: &anyhow::Error) -> bool {
+    error.chain().nth(1).is_none()
+        && error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

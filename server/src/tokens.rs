@@ -1,9 +1,10 @@
 //! The PKCS#11 tokens that the configuration names: each opened and logged in to once, and kept over a reload.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use attestamp_hsm::{HsmError, Module, PinError, Token};
+use attestamp_hsm::{HsmError, Module, ModuleSource, PinError, Token};
 
 use crate::config::TokenConfig;
 
@@ -24,6 +25,31 @@ pub enum TokenError {
         /// Why.
         #[source]
         source: PinError,
+    },
+    /// The embedded token's database is gone, and the keys with it.
+    #[error(
+        "token `{name}` has no database at {}: restore it from a backup; without one its keys are lost",
+        path.display()
+    )]
+    DatabaseMissing {
+        /// The token's name in the configuration.
+        name: Box<str>,
+        /// Where the database should be.
+        path: PathBuf,
+    },
+    /// The embedded token's database is not one of a token that was initialised.
+    #[error(
+        "the database {} of token `{name}` is not usable: restore it from a backup if it is damaged",
+        path.display()
+    )]
+    Database {
+        /// The token's name in the configuration.
+        name: Box<str>,
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: HsmError,
     },
     /// The module or the token refuses.
     #[error("cannot open token `{name}`")]
@@ -72,10 +98,23 @@ impl Tokens {
 /// Opens one token and logs in.
 ///
 /// # Errors
-/// [`TokenError::Pin`] or [`TokenError::Open`].
+/// [`TokenError`].
 pub fn log_in(name: &str, config: &TokenConfig) -> Result<Token, TokenError> {
     let pin = config.pin.read().map_err(|source| TokenError::Pin { name: name.into(), source })?;
-    Module::open(&config.module)
-        .and_then(|module| module.open_token(&config.uri, pin))
-        .map_err(|source| TokenError::Open { name: name.into(), source })
+    let database = match &config.module {
+        ModuleSource::Embedded { database } => Some(database.clone()),
+        ModuleSource::Library { .. } => None,
+    };
+    if let Some(path) = database.clone().filter(|path| !path.exists()) {
+        return Err(TokenError::DatabaseMissing { name: name.into(), path });
+    }
+    Module::open(&config.module).and_then(|module| module.open_token(&config.uri, pin)).map_err(|source| {
+        let name = name.into();
+        // SQLite's own errors come as CKR codes, and an empty database is a token that was never initialised.
+        let damaged = matches!(source, HsmError::Call(_) | HsmError::TokenMissing { .. });
+        match database.filter(|_| damaged) {
+            Some(path) => TokenError::Database { name, path, source },
+            None => TokenError::Open { name, source },
+        }
+    })
 }

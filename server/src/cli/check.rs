@@ -11,6 +11,7 @@ use crate::authority::Authority;
 use crate::clock::{ClockGate, HighWaterMark, SystemTimeSource};
 use crate::config::Config;
 use crate::data_folder::{self, Layout};
+use crate::log;
 use crate::metrics::Metrics;
 use crate::serial::SerialSource;
 
@@ -34,6 +35,7 @@ pub fn run(data: Option<&Path>, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     // In memory: a check issues nothing, and must not touch the mark of a server that runs.
     let mark = Arc::new(HighWaterMark::in_memory());
     let clock = Arc::new(ClockGate::start(config.clock.clone(), Arc::new(SystemTimeSource), mark)?);
+    log::check(&config.log.filter)?;
     let metrics = Arc::new(Metrics::default());
     let authority = Authority::start(layout, config, clock, SerialSource::new()?, metrics)?;
     let readiness = authority.readiness();

@@ -2,19 +2,19 @@
 //!
 //! The configuration is written last: a folder with it is whole, one without it is what an interrupted `init` left.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use attestamp_certs::PublicUrl;
-use attestamp_hsm::{KeyAlgorithm, Module, ModuleSource, Pin, PinSource, Pkcs11Uri, Token};
-use attestamp_tsa::PolicyOid;
+use attestamp_hsm::{KeyAlgorithm, KeyInfo, Module, ModuleSource, Pin, PinSource, Pkcs11Uri, Token};
 use clap::{Args, ValueEnum};
 
+use super::options::shell_word;
 use crate::clock::{ClockMode, SystemTimeSource};
+use crate::config::Config;
 use crate::config::template::{self, TokenTable, TsuTable};
-use crate::config::{self, Config};
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
 use crate::hierarchy::{Family, Maker, Organization, TsuLife};
 use crate::tokens::Tokens;
@@ -35,19 +35,19 @@ pub struct InitArgs {
     #[arg(long = "tsu", value_name = "NAME:ALGORITHM", value_parser = parse_tsu)]
     tsus: Vec<NewTsu>,
     /// The address under which clients will reach the server; certificates name their CRLs below it
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::options::public_url)]
     public_url: Option<String>,
     /// Full registered name of the organisation in the certificates
-    #[arg(long, value_name = "NAME", default_value = "attestamp evaluation")]
+    #[arg(long, value_name = "NAME", default_value = "attestamp evaluation", value_parser = super::options::organization)]
     organization: String,
     /// Its country, two letters (ISO 3166)
-    #[arg(long, value_name = "CC", default_value = "ZZ")]
+    #[arg(long, value_name = "CC", default_value = "ZZ", value_parser = super::options::country)]
     country: String,
     /// Its registration number, as VATBE-0876866142 (organizationIdentifier, EN 319 412-1)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::options::organization_identifier)]
     organization_identifier: Option<String>,
-    /// Policy OID of yours for the TSUs; the n-th gets OID.n [default: under 2.999, the arc for examples]
-    #[arg(long, value_name = "OID", default_value = "2.999.3161")]
+    /// Policy OID of yours for the TSUs; the n-th gets OID.n. Below 2.999 are examples
+    #[arg(long, value_name = "OID", default_value = "2.999.3161", value_parser = super::options::policy_root)]
     policy: String,
     /// Days that TSU certificates are valid
     #[arg(long, value_name = "DAYS", default_value_t = 3650, value_parser = clap::value_parser!(u64).range(2..=7000))]
@@ -85,9 +85,8 @@ struct NewTsu {
 
 fn parse_tsu(text: &str) -> Result<NewTsu, String> {
     let (name, algorithm) = text.split_once(':').ok_or("write it as NAME:ALGORITHM, as `default:p-256`")?;
-    config::check_name("tsu", name).map_err(|error| error.to_string())?;
     Ok(NewTsu {
-        name: name.to_owned(),
+        name: super::tsu::tsu_name(name)?,
         algorithm: algorithm.parse().map_err(|_| super::tsu::unknown_algorithm(algorithm))?,
     })
 }
@@ -108,32 +107,60 @@ pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> 
     if args.key_usage_days >= args.certificate_days {
         bail!("--key-usage-days must be less than --certificate-days (EN 319 421 7.6.7-02)");
     }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = args.tsus.iter().find(|tsu| !names.insert(&tsu.name)) {
+        bail!("--tsu names `{}` twice: give each TSU a name of its own", twice.name);
+    }
     let root = super::data_path(data)?;
+    let was_there = root.exists();
     let folder = DataFolder::create(&root)?;
-    match make(folder.layout(), &args) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+    match make(folder.layout(), &args).and_then(|()| Ok(folder.complete()?)) {
+        Ok(()) => {
+            conclude(folder.layout(), &args);
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) => {
             remove_contents(&root);
+            if !was_there {
+                let _ = std::fs::remove_dir(&root);
+            }
             Err(error.context(format!("nothing was made in {}", root.display())))
         }
     }
 }
 
 fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
-    let now = clock::system_time();
-    check_names(args)?;
     let (token, token_table) = prepare_token(layout, args)?;
-    let organization = organization(args);
-    let public_url = args.public_url.as_deref().map(|url| url.trim_end_matches('/'));
-    let maker =
-        Maker { layout, token: &token, token_name: TOKEN_NAME, organization: &organization, public_url, now };
+    let before: Vec<_> = token.keys()?.into_iter().map(|key| key.id).collect();
+    make_in(layout, args, &token, &token_table).map_err(|error| {
+        // The embedded token goes with the folder; what is in an HSM may be another program's by now.
+        let left = token.keys().unwrap_or_default().into_iter().filter(|key| !before.contains(&key.id));
+        let uri = |key: KeyInfo| args.token_uri.clone().map(|token| token.with_id(key.id).to_string());
+        let uris: Vec<_> = left.filter_map(uri).collect();
+        match uris.is_empty() {
+            true => error,
+            false => error.context(format!("keys that were made stay in the token: {}", uris.join(", "))),
+        }
+    })
+}
+
+/// Makes keys and certificates, and the configuration when all else is there.
+fn make_in(layout: &Layout, args: &InitArgs, token: &Token, token_table: &str) -> anyhow::Result<()> {
+    let now = clock::system_time();
+    let organization = Organization {
+        country: args.country.clone(),
+        name: args.organization.clone(),
+        identifier: args.organization_identifier.clone(),
+    };
+    let public_url = args.public_url.as_deref();
+    let maker = Maker { layout, token, token_name: TOKEN_NAME, organization: &organization, public_url, now };
 
     let default = args.tsus.first().map_or("default", |tsu| tsu.name.as_str());
     let mut text = template::head(public_url, default);
     if clock_mode(args) == ClockArg::Kernel {
         text = text.replace("\nmode = \"system\"", "\nmode = \"kernel\"");
     }
-    text.push_str(&token_table);
+    text.push_str(token_table);
     if !args.external_ca {
         for family in [Family::EllipticCurve, Family::Rsa] {
             if args.tsus.iter().any(|tsu| Family::of(tsu.algorithm) == family) {
@@ -150,7 +177,7 @@ fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
     let policies = (1_u32..).map(|number| format!("{}.{number}", args.policy));
     for (tsu, policy) in args.tsus.iter().zip(policies) {
         say(&format!("making the key of TSU {} ({})", tsu.name, tsu.algorithm));
-        let key = crate::hierarchy::make_key(&token, tsu.algorithm, &format!("attestamp tsu {}", tsu.name))?;
+        let key = crate::hierarchy::make_key(token, tsu.algorithm, &format!("attestamp tsu {}", tsu.name))?;
         let table = TsuTable {
             name: &tsu.name,
             token: TOKEN_NAME,
@@ -167,34 +194,7 @@ fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
     let mut tokens = Tokens::default();
     crl::reissue_due(layout, &config, &mut tokens, now)?;
     write_atomically(&layout.config_file(), text.as_bytes(), FILE_MODE)
-        .with_context(|| format!("cannot write {}", layout.config_file().display()))?;
-    conclude(layout, args);
-    Ok(())
-}
-
-/// What can be wrong with names, before keys are made in an HSM that `init` cannot take back.
-fn check_names(args: &InitArgs) -> anyhow::Result<()> {
-    format!("{}.1", args.policy)
-        .parse::<PolicyOid>()
-        .with_context(|| format!("--policy {} is not an object identifier", args.policy))?;
-    for (at, tsu) in args.tsus.iter().enumerate() {
-        if args.tsus.iter().skip(at + 1).any(|other| other.name == tsu.name) {
-            bail!("--tsu {} is given twice: each TSU has a name of its own", tsu.name);
-        }
-    }
-    if let Some(url) = &args.public_url {
-        PublicUrl::new(url).with_context(|| format!("--public-url {url}"))?;
-    }
-    organization(args).subject("Root")?;
-    Ok(())
-}
-
-fn organization(args: &InitArgs) -> Organization {
-    Organization {
-        country: args.country.clone(),
-        name: args.organization.clone(),
-        identifier: args.organization_identifier.clone(),
-    }
+        .with_context(|| format!("cannot write {}", layout.config_file().display()))
 }
 
 /// The token to make keys in, and its table in the configuration.
@@ -239,24 +239,28 @@ fn clock_mode(args: &InitArgs) -> ClockArg {
 }
 
 fn conclude(layout: &Layout, args: &InitArgs) {
+    let command = format!("attestamp --data {}", shell_word(&layout.root().display().to_string()));
     say(&format!("made {}", layout.root().display()));
     if clock_mode(args) == ClockArg::System {
         say(
             "the clock is the system's own: the time in tokens is NOT assured (clock.mode in attestamp.toml)",
         );
     }
-    if args.policy.starts_with("2.999") {
+    if args.policy == "2.999" || args.policy.starts_with("2.999.") {
         say("the policy OIDs are examples under 2.999: set default-policy in attestamp.toml to your own");
     }
     if args.external_ca {
         for tsu in &args.tsus {
             say(&format!(
-                "next: `attestamp tsu csr {name}`, and with your CA's answer `attestamp tsu import {name} chain.pem`",
+                "next: `{command} tsu csr {name} --country {} --organization {}`, and with your CA's answer \
+                 `{command} tsu import {name} CHAIN.pem`",
+                args.country,
+                shell_word(&args.organization),
                 name = tsu.name
             ));
         }
     } else {
-        say(&format!("next: `attestamp --data {} serve`", layout.root().display()));
+        say(&format!("next: `{command} serve`"));
     }
 }
 

@@ -29,7 +29,7 @@ use crate::serial::SerialSource;
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on, in place of the configured one; port 0 lets the kernel choose
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = super::options::listen)]
     listen: Option<SocketAddr>,
     /// Print the commands that stamp and verify a file, also where standard output is no terminal
     #[arg(long)]
@@ -44,6 +44,8 @@ pub fn run(data: Option<&Path>, args: ServeArgs) -> anyhow::Result<ExitCode> {
     data_folder::restrict_file_permissions();
     let folder = DataFolder::open(&super::data_path(data)?)?;
     let layout = folder.layout().clone();
+    // A server that was killed could not take its address back.
+    let _ = std::fs::remove_file(layout.listening_file());
     let config = Config::load(&layout)?;
     log::init(&LogConfig { filter: config.log.filter.clone(), ..LogConfig::default() })?;
     let _ = raise_open_file_limit();
@@ -125,9 +127,15 @@ fn announce(layout: &Layout, scheme: &str, address: SocketAddr, args: &ServeArgs
     let path = layout.listening_file();
     write_atomically(&path, format!("{address}\n").as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", path.display()))?;
+    // Nobody may be reading: that is no reason not to serve.
+    let _ = print_address(scheme, address, args.print_commands);
+    Ok(())
+}
+
+fn print_address(scheme: &str, address: SocketAddr, commands: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "attestamp listening on {scheme}://{address}")?;
-    if args.print_commands || out.is_terminal() {
+    if commands || out.is_terminal() {
         let url = format!("{scheme}://{address}");
         writeln!(
             out,
@@ -138,8 +146,7 @@ fn announce(layout: &Layout, scheme: &str, address: SocketAddr, args: &ServeArgs
              root.pem\n"
         )?;
     }
-    out.flush()?;
-    Ok(())
+    out.flush()
 }
 
 /// How often the metrics of clock, keys and pools are brought up to date.

@@ -110,7 +110,7 @@ pub(super) fn row(layout: &Layout, name: &str, tsu: &TsuConfig, now: UnixTime) -
         name: name.to_owned(),
         state,
         policies: tsu.profile.policies().map(ToString::to_string).collect(),
-        issues_until: leaf.map(|leaf| clock::rfc3339(key_not_after(leaf))),
+        issues_until: leaf.filter(|_| !tsu.retired).map(|leaf| clock::rfc3339(key_not_after(leaf))),
         certificate_not_after: leaf.map(|leaf| clock::rfc3339(leaf.not_after())),
         subject: leaf.map(|leaf| leaf.subject().to_owned()),
     }

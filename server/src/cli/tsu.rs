@@ -13,13 +13,13 @@ use attestamp_certs::{
     CertificateDer, CertificateSerial, CsrParameters, Issuer, OrganizationNames, RevocationReason,
     UnsignedCsr,
 };
-use attestamp_hsm::{KeyAlgorithm, KeyInfo};
+use attestamp_hsm::{HsmError, KeyAlgorithm, KeyInfo, Token};
 use clap::{Args, Subcommand};
 
 use crate::config::template::TsuTable;
 use crate::config::{self, Config, edit};
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
-use crate::hierarchy::{Family, Maker, Organization, TsuLife, make_key, sign};
+use crate::hierarchy::{Family, MadeKey, Maker, Organization, TsuLife, make_key, sign};
 use crate::tokens::Tokens;
 use crate::tsu::{CertificateChain, signature_algorithm};
 use crate::{clock, crl};
@@ -51,21 +51,22 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct NewArgs {
     /// Name of the TSU: lower-case letters, digits, hyphens
+    #[arg(value_parser = tsu_name)]
     name: String,
     /// Algorithm of its key: p-256, p-384, ed25519, rsa-2048, rsa-3072, rsa-4096
     #[arg(long, default_value = "p-256", value_parser = parse_algorithm)]
     algorithm: KeyAlgorithm,
     /// Policy OID of its tokens [default: a number of its own under 2.999.3161, the arc for examples]
-    #[arg(long, value_name = "OID")]
+    #[arg(long, value_name = "OID", value_parser = super::options::policy)]
     policy: Option<String>,
     /// Token for the key, as named in attestamp.toml [default: the only one]
     #[arg(long, value_name = "NAME")]
     token: Option<String>,
     /// Full registered name of the organisation in the certificate [default: the issuing CA's]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = super::options::organization)]
     organization: Option<String>,
     /// Its country, two letters [default: the issuing CA's]
-    #[arg(long, value_name = "CC")]
+    #[arg(long, value_name = "CC", value_parser = super::options::country)]
     country: Option<String>,
     /// Days that its certificate is valid
     #[arg(long, value_name = "DAYS", default_value_t = 3650, value_parser = clap::value_parser!(u64).range(2..=7000))]
@@ -83,14 +84,14 @@ pub struct NewArgs {
 pub struct CsrArgs {
     /// Name of the TSU
     name: String,
-    /// Full registered name of the organisation [default: that in the present certificate, else "attestamp evaluation"]
-    #[arg(long, value_name = "NAME", default_value = "attestamp evaluation")]
+    /// Full registered name of the organisation
+    #[arg(long, value_name = "NAME", default_value = "attestamp evaluation", value_parser = super::options::organization)]
     organization: String,
     /// Its country, two letters
-    #[arg(long, value_name = "CC", default_value = "ZZ")]
+    #[arg(long, value_name = "CC", default_value = "ZZ", value_parser = super::options::country)]
     country: String,
     /// Its registration number (organizationIdentifier)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::options::organization_identifier)]
     organization_identifier: Option<String>,
     /// File to write, in place of standard output
     #[arg(long, short, value_name = "FILE")]
@@ -143,6 +144,14 @@ fn parse_algorithm(text: &str) -> Result<KeyAlgorithm, String> {
     text.parse().map_err(|_| unknown_algorithm(text))
 }
 
+/// A name for a new TSU.
+pub(super) fn tsu_name(text: &str) -> Result<String, String> {
+    match config::check_name("tsu", text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(_) => Err(format!("a name has {}", config::NAME_FORM)),
+    }
+}
+
 fn list(layout: &Layout, args: &ListArgs) -> anyhow::Result<()> {
     let config = Config::load(layout)?;
     let now = clock::system_time();
@@ -158,7 +167,6 @@ fn list(layout: &Layout, args: &ListArgs) -> anyhow::Result<()> {
 }
 
 fn new(layout: &Layout, args: &NewArgs) -> anyhow::Result<()> {
-    config::check_name("tsu", &args.name)?;
     if args.key_usage_days >= args.certificate_days {
         bail!("--key-usage-days must be less than --certificate-days (EN 319 421 7.6.7-02)");
     }
@@ -195,18 +203,38 @@ fn new(layout: &Layout, args: &NewArgs) -> anyhow::Result<()> {
     let table =
         TsuTable { name: &args.name, token: &token_name, key: &key.uri.to_string(), default_policy: &policy };
     let text = edit::with_table(&text, &table.to_toml());
-    let config = Config::parse(&text, &path, layout)?;
-    if own_ca {
-        let life = TsuLife { certificate_days: args.certificate_days, key_usage_days: args.key_usage_days };
-        issue_certificate(&maker, &config, &args.name, &key.info, life)?;
-        crl::reissue_due(layout, &config, &mut tokens, maker.now)?;
+    let added = (|| {
+        let config = Config::parse(&text, &path, layout)?;
+        if own_ca {
+            let life =
+                TsuLife { certificate_days: args.certificate_days, key_usage_days: args.key_usage_days };
+            issue_certificate(&maker, &config, &args.name, &key.info, life)?;
+            crl::reissue_due(layout, &config, &mut tokens, maker.now)?;
+        }
+        write_atomically(&path, text.as_bytes(), FILE_MODE)
+            .with_context(|| format!("cannot write {}", path.display()))
+    })();
+    if let Err(error) = added {
+        return Err(without_key(&token, &key, error));
     }
-    write_atomically(&path, text.as_bytes(), FILE_MODE)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    let next =
-        if own_ca { "start the server" } else { "next: `attestamp tsu csr` and `attestamp tsu import`" };
+    let next = if own_ca {
+        "next: start the server".to_owned()
+    } else {
+        format!(
+            "next: `attestamp tsu csr {name}`, then `attestamp tsu import {name} CHAIN.pem`",
+            name = args.name
+        )
+    };
     writeln!(std::io::stdout(), "made TSU {} ({}) with policy {policy}; {next}", args.name, args.algorithm)?;
     Ok(())
+}
+
+/// The key of a TSU that was not added is of no use: it is destroyed, or named where the token does not let go of it.
+fn without_key(token: &Token, key: &MadeKey, error: anyhow::Error) -> anyhow::Error {
+    match token.destroy(&key.info.id) {
+        Ok(()) => error,
+        Err(_) => error.context(format!("no TSU was made, and its key {} is still in the token", key.uri)),
+    }
 }
 
 /// Issues the certificate of TSU `name` by the CA of its family, which the configuration must have.
@@ -359,8 +387,12 @@ fn retire(layout: &Layout, args: &RetireArgs) -> anyhow::Result<()> {
     }
     if args.destroy_key {
         let token = tokens.open(&config.tokens, &tsu.token)?;
-        let key = token.find_uri(&tsu.key)?;
-        token.destroy(&key.id)?;
+        match token.find_uri(&tsu.key) {
+            Ok(key) => token.destroy(&key.id)?,
+            // Destroyed by an earlier `retire`, which may have been interrupted after that.
+            Err(HsmError::KeyMissing { .. }) if tsu.retired => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let key = if args.destroy_key { "its key is destroyed" } else { "its key is still in the token" };
     writeln!(

@@ -92,22 +92,22 @@ pub fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         let verdict = judge(&evidence)?;
         Ok((evidence, verdict))
     });
-    let code = match judged {
-        Ok((_, Ok(token))) => {
-            report::holds(&mut out, &token, json)?;
-            ExitCode::SUCCESS
-        }
+    let (code, printed) = match judged {
+        Ok((_, Ok(token))) => (ExitCode::SUCCESS, report::holds(&mut out, &token, json)),
         Ok((evidence, Err(invalid))) => {
-            report::does_not_hold(&mut out, &invalid, &evidence.timestamp, json)?;
-            ExitCode::from(DOES_NOT_HOLD)
+            let printed = report::does_not_hold(&mut out, &invalid, &evidence.timestamp, json);
+            (ExitCode::from(DOES_NOT_HOLD), printed)
         }
         Err(error) => {
             writeln!(std::io::stderr(), "attestamp: the timestamp could not be judged: {error:#}")?;
-            ExitCode::from(NOT_JUDGED)
+            (ExitCode::from(NOT_JUDGED), Ok(()))
         }
     };
-    out.flush()?;
-    Ok(code)
+    match printed.and_then(|()| out.flush()) {
+        // `verify … | head`: the verdict is the exit code's, whoever stops reading.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(code),
+    }
 }
 
 impl Evidence {

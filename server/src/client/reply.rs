@@ -6,7 +6,6 @@
 
 use attestamp_tsa::TimeStampResp;
 use attestamp_tsa::verify::{DecodedResponse, TokenInvalid};
-use const_oid::ObjectIdentifier;
 
 use super::answer::ServerText;
 use super::gen_time::GenTime;
@@ -69,9 +68,30 @@ impl Claims<'_> {
     /// The policy in dotted form.
     #[must_use]
     pub fn policy_dotted(&self) -> String {
-        ObjectIdentifier::from_bytes(self.policy)
-            .map_or_else(|_| "an unreadable OID".into(), |oid| oid.to_string())
+        dotted(self.policy).unwrap_or_else(|| "an unreadable OID".into())
     }
+}
+
+/// Content octets of an OID in dotted form, also of one below 2.48 (as 2.999), which not every library reads; `None` if
+/// they end within an arc or an arc is beyond 64 bits.
+fn dotted(content: &[u8]) -> Option<String> {
+    let mut arcs = Vec::new();
+    let mut arc = 0_u64;
+    for octet in content {
+        arc = arc.checked_mul(128)?.checked_add(u64::from(octet & 0x7f))?;
+        if octet & 0x80 == 0 {
+            arcs.push(std::mem::take(&mut arc));
+        }
+    }
+    let (first, rest) =
+        arcs.split_first().filter(|_| content.last().is_some_and(|octet| octet & 0x80 == 0))?;
+    let root = (first / 40).min(2);
+    let second = first.saturating_sub(root.saturating_mul(40));
+    let mut text = format!("{root}.{second}");
+    for arc in rest {
+        text.push_str(&format!(".{arc}"));
+    }
+    Some(text)
 }
 
 /// Why a reply cannot be used.

@@ -89,6 +89,31 @@ fn what_is_not_toml_is_refused_with_its_place() {
     assert!(message.contains("line 2"), "{message}");
 }
 
+/// Somebody writes the PIN where its file's name belongs: no message may show it.
+#[test]
+fn no_message_repeats_the_line_that_is_wrong() {
+    let line = "pin-file = \"token/pin\"";
+    for wrong in ["pin = \"90210\"", "pin-file = 90210", "pin-file = \"90210", "pin-file = 90210 # \"x\""] {
+        let message = refusal(&shipped().replace(line, wrong));
+        assert!(message.contains("line ") && !message.contains("90210"), "{message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_explained() {
+    let message = refusal(&shipped().replace("127.0.0.1:3161", "localhost"));
+    assert!(message.contains("IP address and a port"), "{message}");
+}
+
+/// `tsu new` goes up from issuer to issuer: it would never end.
+#[test]
+fn issuers_in_a_circle_are_refused() {
+    let message = refusal(&shipped().replace("issuer = \"root\"", "issuer = \"tsa-ca\""));
+    assert!(message.starts_with("ca.tsa-ca.issuer"), "{message}");
+    assert!(message.contains("circle"), "{message}");
+}
+
 #[test]
 fn names_lead_somewhere() {
     let missing = |from: &str, to: &str| refusal(&shipped().replace(from, to));
@@ -113,6 +138,7 @@ fn values_out_of_bounds_are_refused_by_key() {
     assert!(limits("header-seconds = 0").starts_with("limits.header-seconds"));
     let server = |line: &str| refusal(&shipped().replace("[server]", &format!("[server]\n{line}")));
     assert!(server("public-url = \"ftp://x\"").starts_with("server.public-url"));
+    assert!(server("public-url = \"http://x/?y\"").starts_with("server.public-url"));
     assert!(server("tls-key = \"k\"").contains("go together"));
 }
 

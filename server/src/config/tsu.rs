@@ -11,7 +11,7 @@ use attestamp_tsa::{
 
 use super::file::{DispatchMode, EssHashMode, EtsiMode, PrecisionMode, TsuSection};
 
-/// The key within the table that is wrong, and what to do.
+/// The key within the table that is wrong (empty: several do not fit each other), and what to do.
 pub(super) type Wrong = (&'static str, String);
 
 pub(super) fn profile(section: &TsuSection, compatibility: Compatibility) -> Result<Profile, Wrong> {
@@ -53,7 +53,7 @@ pub(super) fn profile(section: &TsuSection, compatibility: Compatibility) -> Res
         },
         compatibility,
     };
-    Profile::new(config).map_err(|error| ("profile", error.to_string()))
+    Profile::new(config).map_err(|error| ("", error.to_string()))
 }
 
 fn hash(name: &str) -> Result<HashAlgorithm, Wrong> {

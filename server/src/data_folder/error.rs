@@ -42,6 +42,15 @@ pub enum DataFolderError {
         /// The folder asked for.
         path: PathBuf,
     },
+    /// The configuration of a folder with keys or certificates in it is gone.
+    #[error(
+        "{} has keys or certificates but no attestamp.toml: restore that file from a backup, and remove nothing here",
+        path.display()
+    )]
+    ConfigurationLost {
+        /// The folder asked for.
+        path: PathBuf,
+    },
     /// `init` was asked to make a folder that is complete already.
     #[error("{} is initialised already: run `attestamp serve`, or name another folder with --data", path.display())]
     AlreadyInitialised {

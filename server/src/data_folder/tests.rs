@@ -63,6 +63,42 @@ fn create_refuses_whatever_is_there_already() {
     assert!(matches!(DataFolder::create(root.path()), Err(DataFolderError::AlreadyInitialised { .. })));
 }
 
+/// Somebody who is told to remove the folder would remove the keys of a live TSU with it.
+#[test]
+fn a_lost_configuration_is_not_taken_for_an_unfinished_init() {
+    let root = tempfile::tempdir().expect("tempdir");
+    let folder = initialised(root.path());
+    folder.complete().expect("completed");
+    let configuration = folder.layout().config_file();
+    drop(folder);
+    fs::remove_file(configuration).expect("removed");
+    for error in [DataFolder::open(root.path()), DataFolder::create(root.path())]
+        .map(|result| result.expect_err("lost"))
+    {
+        assert!(matches!(error, DataFolderError::ConfigurationLost { .. }), "{error:?}");
+        assert!(error.to_string().contains("restore"), "{error}");
+    }
+}
+
+/// A backup leaves `state` out.
+#[test]
+fn open_makes_the_state_folder_again() {
+    let root = tempfile::tempdir().expect("tempdir");
+    drop(initialised(root.path()));
+    fs::remove_dir_all(root.path().join("state")).expect("removed");
+    let folder = DataFolder::open(root.path()).expect("opens");
+    assert_eq!(mode_of(&folder.layout().state()), FOLDER_MODE);
+}
+
+#[test]
+fn create_says_that_a_file_is_no_folder() {
+    let root = tempfile::tempdir().expect("tempdir");
+    let file = root.path().join("file");
+    fs::write(&file, b"kept").expect("written");
+    assert!(matches!(DataFolder::create(&file), Err(DataFolderError::NotAFolder { .. })));
+    assert_eq!(fs::read(&file).expect("read"), b"kept");
+}
+
 #[test]
 fn open_says_to_run_init_where_there_is_no_data_folder() {
     let root = tempfile::tempdir().expect("tempdir");

@@ -49,6 +49,11 @@ fn time_serial_and_policy_are_shown() {
     assert_eq!(claims.rfc3339(), "2026-11-22T12:47:14.5Z");
     assert_eq!(claims.serial_hexadecimal(), "4007");
     assert_eq!(claims.policy_dotted(), "1.2.3.4");
+    let example = Claims { policy: &[0x88, 0x37, 0x98, 0x59, 0x01], ..claims };
+    assert_eq!(example.policy_dotted(), "2.999.3161.1");
+    for unreadable in [&[][..], &[0x88], &[0xff; 12]] {
+        assert_eq!(Claims { policy: unreadable, ..claims }.policy_dotted(), "an unreadable OID");
+    }
     let hostile = Claims { gen_time: "\u{1b}[2J", ..claims };
     assert_eq!(hostile.rfc3339(), r"\u{1b}[2J");
 }
