@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use attestamp_certs::pem::{self, PemLabel};
+use attestamp_hsm::SigningPool;
 use attestamp_tsa::{Compatibility, Oid};
 use bytes::Bytes;
 
@@ -176,7 +177,9 @@ impl Authority {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let pki = PkiFiles::load(&self.layout, &config)?;
         let parts = StartParts { layout: &self.layout, clock: &self.clock, metrics: &self.metrics };
-        let running = Running::start(&parts, config, &mut tokens, Some(&self.running.load()))?;
+        let before = self.running.load();
+        let started = Running::start(&parts, config, &mut tokens, Some(&before));
+        let running = started.inspect_err(|_| self.metrics.retain_tsus(|name| before.tsus.contains_key(name)))?;
         self.clock.resume_after_leap_second();
         self.metrics.retain_tsus(|name| running.tsus.contains_key(name));
         self.running.store(Arc::new(running));
@@ -187,14 +190,33 @@ impl Authority {
     /// Issues every CRL that is due, with the CA keys that are in reach, and serves the new ones.
     ///
     /// # Errors
-    /// The first CA whose CRL could not be issued; those before it are served.
+    /// The first CA whose CRL could not be issued; those of the others are served.
     pub fn reissue_crls(&self) -> anyhow::Result<usize> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let running = self.running.load();
-        let now = crate::clock::system_time();
+        let now = self.clock.unverified_time();
         let issued = crate::crl::reissue_due(&self.layout, &running.config, &mut tokens, now);
         self.pki.store(Arc::new(PkiFiles::load(&self.layout, &running.config)?));
         Ok(issued?)
+    }
+
+    /// Gives a running TSU another signer, which nothing was checked of. For tests, which need a signer that fails.
+    #[doc(hidden)]
+    pub fn dangerous_replace_signer(&self, tsu: &str, pool: Arc<SigningPool>) {
+        self.running.rcu(|running| {
+            let mut tsus = running.tsus.clone();
+            if let Some(found) = tsus.get_mut(tsu) {
+                *found = Arc::new(found.dangerous_with_pool(Arc::clone(&pool)));
+            }
+            let default = tsus.get(running.default.name()).unwrap_or(&running.default);
+            Running {
+                config: running.config.clone(),
+                default: Arc::clone(default),
+                waiting: running.waiting.clone(),
+                compatibility: running.compatibility,
+                tsus,
+            }
+        });
     }
 
     /// Answers one request.
@@ -223,7 +245,7 @@ impl Authority {
     #[must_use]
     pub fn tsus(&self) -> Vec<TsuSummary> {
         let running = self.running.load();
-        let now = crate::clock::system_time();
+        let now = self.clock.unverified_time();
         let mut summaries: Vec<_> = running
             .tsus
             .values()

@@ -16,8 +16,10 @@ use attestamp_hsm::{
 };
 use attestamp_tsa::{Profile, TemplateError, TokenTemplate, UtcInstant};
 
+use tokio::sync::oneshot;
+
 use crate::authority::StartParts;
-use crate::clock::{self, AccuracyTooSmall, rfc3339};
+use crate::clock::{AccuracyTooSmall, rfc3339};
 use crate::config::{Config, TsuConfig};
 use crate::metrics::TsuMetrics;
 use crate::tokens::{TokenError, Tokens};
@@ -127,7 +129,7 @@ impl Tsu {
         tokens: &mut Tokens,
         before: Option<&Arc<Self>>,
     ) -> Result<Self, TsuError> {
-        let now = clock::system_time();
+        let now = parts.clock.unverified_time();
         let chain = CertificateChain::load(name, parts.layout, now)?;
         let token = tokens.open(&all.tokens, &config.token)?;
         let key = token.find_uri(&config.key)?;
@@ -146,7 +148,14 @@ impl Tsu {
                 && tsu.config.pool == config.pool
         });
         let pool = match same {
-            Some(tsu) => Arc::clone(&tsu.pool),
+            Some(tsu) => {
+                if !tsu.pool.state().is_up() {
+                    // Whoever reloads may have put the PIN right.
+                    tsu.pool.retry();
+                    let _ = tsu.pool.wait_while_recovering(tsu.pool.deadline());
+                }
+                Arc::clone(&tsu.pool)
+            }
             None => Arc::new(token.signing_pool(&key.id, &key.spki_der, config.pool.clone())?),
         };
         let tsu = Self {
@@ -181,13 +190,13 @@ impl Tsu {
         let answer = match self.pool.dispatch() {
             Dispatch::Inline => self.pool.sign_now(message),
             Dispatch::Threads => {
-                let (sender, receiver) = tokio::sync::oneshot::channel();
+                let (sender, receiver) = oneshot::channel();
                 let reply = move |answer| {
                     // The client may have left: its signature is dropped.
                     let _ = sender.send(answer);
                 };
                 match self.pool.submit(message.to_vec(), reply) {
-                    Ok(()) => receiver.await.unwrap_or(Err(SignError::Stopped)),
+                    Ok(()) => self.wait_for(receiver).await,
                     Err(error) => Err(error),
                 }
             }
@@ -201,6 +210,18 @@ impl Tsu {
         })
     }
 
+    /// The pool drops what waits too long for a session; a session that hangs in the module is noticed only here.
+    async fn wait_for(
+        &self,
+        answer: oneshot::Receiver<Result<Vec<u8>, SignError>>,
+    ) -> Result<Vec<u8>, SignError> {
+        let deadline = self.pool.deadline();
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(answered) => answered.unwrap_or(Err(SignError::Stopped)),
+            Err(_elapsed) => Err(SignError::DeadlinePassed { waited: deadline, deadline }),
+        }
+    }
+
     /// Whether the certificate and the key may be used at `now`.
     ///
     /// # Errors
@@ -212,8 +233,10 @@ impl Tsu {
     /// What stops this TSU from issuing, the clock aside: a word for programs and a sentence.
     #[must_use]
     pub fn trouble(&self, now: UnixTime) -> Option<(&'static str, String)> {
-        if let Err(over) = check_life(&self.chain, now) {
-            return Some(("key-expired", over.to_string()));
+        match check_life(&self.chain, now) {
+            Err(over @ LifeOver::NotYetValid { .. }) => return Some(("not-yet-valid", over.to_string())),
+            Err(over @ LifeOver::Expired { .. }) => return Some(("key-expired", over.to_string())),
+            Ok(()) => {}
         }
         let state = self.pool.state();
         if !state.is_up() {
@@ -275,6 +298,22 @@ impl Tsu {
     #[must_use]
     pub fn metrics(&self) -> &TsuMetrics {
         &self.metrics
+    }
+
+    /// The same TSU with another signer, which nothing was checked of. For tests, which need a signer that fails.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dangerous_with_pool(&self, pool: Arc<SigningPool>) -> Self {
+        Self {
+            name: self.name.clone(),
+            config: self.config.clone(),
+            token: Arc::clone(&self.token),
+            algorithm: self.algorithm,
+            chain: self.chain.clone(),
+            template: self.template.clone(),
+            pool,
+            metrics: Arc::clone(&self.metrics),
+        }
     }
 
     /// Its signing pool.

@@ -1,0 +1,167 @@
+//! A data folder, made by the command that operators use.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use attestamp::authority::{Authority, AuthorityError};
+use attestamp::cli::Cli;
+use attestamp::clock::fake::DangerousFakeTime;
+use attestamp::clock::{ClockGate, HighWaterMark, TimeSource, system_time};
+use attestamp::config::Config;
+use attestamp::crl;
+use attestamp::data_folder::Layout;
+use attestamp::hierarchy::{Maker, Organization, TsuLife};
+use attestamp::metrics::Metrics;
+use attestamp::serial::SerialSource;
+use attestamp::tokens::log_in;
+use attestamp_certs::pem;
+use clap::Parser as _;
+use tempfile::TempDir;
+
+/// A data folder, removed when dropped.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    /// With these TSUs, all of them on P-256.
+    pub(crate) fn new(tsus: &[&str]) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let tsus: Vec<_> = tsus.iter().map(|name| format!("--tsu={name}:p-256")).collect();
+        let mut arguments = vec!["attestamp", "--data", place.root().to_str().unwrap(), "init", "--clock=system"];
+        arguments.extend(tsus.iter().map(String::as_str));
+        Cli::try_parse_from(arguments).unwrap().run().unwrap();
+        place
+    }
+
+    /// The same folder elsewhere: a token that this process has never logged in to.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self { folder: tempfile::tempdir().unwrap() };
+        copy_folder(self.root(), copy.root());
+        copy
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::existing(self.root()).unwrap()
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config::load(&self.layout()).unwrap()
+    }
+
+    /// Replaces the first `from` in the configuration.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let path = self.layout().config_file();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "attestamp.toml has no {from}");
+        std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+    }
+
+    /// The authority on a clock that the test moves, which is right and synchronised.
+    pub(crate) fn start(&self) -> Result<Authority, AuthorityError> {
+        self.start_at(Arc::new(DangerousFakeTime::synchronised_at(system_time().as_secs())))
+    }
+
+    pub(crate) fn start_at(&self, time: Arc<dyn TimeSource>) -> Result<Authority, AuthorityError> {
+        let mark = Arc::new(HighWaterMark::in_memory());
+        self.start_on(Arc::new(ClockGate::start(self.config().clock, time, mark).unwrap()))
+    }
+
+    pub(crate) fn start_on(&self, clock: Arc<ClockGate>) -> Result<Authority, AuthorityError> {
+        self.start_with(clock, Arc::default())
+    }
+
+    pub(crate) fn start_with(
+        &self,
+        clock: Arc<ClockGate>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Authority, AuthorityError> {
+        Authority::start(self.layout(), self.config(), clock, SerialSource::new().unwrap(), metrics)
+    }
+
+    /// Issues a new certificate for the key that the TSU has, in place of its old one.
+    pub(crate) fn renew_certificate(&self, tsu: &str) {
+        let (layout, config) = (self.layout(), self.config());
+        let token = log_in("main", &config.tokens["main"]).unwrap();
+        let organization =
+            Organization { country: "ZZ".to_owned(), name: "attestamp test".to_owned(), identifier: None };
+        let maker = Maker {
+            layout: &layout,
+            token: &token,
+            token_name: "main",
+            organization: &organization,
+            public_url: None,
+            now: system_time(),
+        };
+        let ca = crl::authority(&layout, "tsa-ca", &config.authorities["tsa-ca"], &token).unwrap();
+        let root = std::fs::read_to_string(layout.ca_certificate("root")).unwrap();
+        let above = pem::certificates_from_pem(&root).unwrap();
+        let key = token.find_uri(&config.tsus[tsu].key).unwrap();
+        let life = TsuLife { certificate_days: 1000, key_usage_days: 100 };
+        maker.tsu_certificate(tsu, &key, &ca, &above, life).unwrap();
+    }
+
+    /// Runs the program on this folder.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
+        attestamp(&[&["--data", self.root().to_str().unwrap()], arguments].concat())
+    }
+}
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) error: String,
+}
+
+impl Finished {
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+
+    /// Exit code 1 and all of these words, in one sentence and not a panic.
+    pub(crate) fn refused(self, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        assert!(!self.error.contains("panicked"), "{self:?}");
+        for word in words {
+            assert!(self.error.contains(word), "{word} is not in {self:?}");
+        }
+        self
+    }
+}
+
+/// Runs the program.
+pub(crate) fn attestamp(arguments: &[&str]) -> Finished {
+    finish(Command::new(env!("CARGO_BIN_EXE_attestamp")).args(arguments))
+}
+
+/// Runs OpenSSL, which must be content.
+pub(crate) fn openssl(arguments: &[&str]) -> Finished {
+    finish(Command::new("openssl").args(arguments)).succeeded()
+}
+
+fn finish(command: &mut Command) -> Finished {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
+    let text = |octets| String::from_utf8(octets).unwrap();
+    Finished { code: status.code(), out: text(stdout), error: text(stderr) }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).unwrap();
+        }
+    }
+}
