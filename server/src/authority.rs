@@ -179,7 +179,8 @@ impl Authority {
         let parts = StartParts { layout: &self.layout, clock: &self.clock, metrics: &self.metrics };
         let before = self.running.load();
         let started = Running::start(&parts, config, &mut tokens, Some(&before));
-        let running = started.inspect_err(|_| self.metrics.retain_tsus(|name| before.tsus.contains_key(name)))?;
+        let running =
+            started.inspect_err(|_| self.metrics.retain_tsus(|name| before.tsus.contains_key(name)))?;
         self.clock.resume_after_leap_second();
         self.metrics.retain_tsus(|name| running.tsus.contains_key(name));
         self.running.store(Arc::new(running));

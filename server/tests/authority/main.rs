@@ -9,6 +9,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::wildcard_enum_match_arm,
     reason = "a failed unwrap is a failed test; the allowance in clippy.toml does not reach functions beside the tests"
 )]
 

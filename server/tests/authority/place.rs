@@ -1,8 +1,11 @@
 //! A data folder, made by the command that operators use.
 
-use std::path::Path;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use attestamp::authority::{Authority, AuthorityError};
 use attestamp::cli::Cli;
@@ -17,19 +20,20 @@ use attestamp::serial::SerialSource;
 use attestamp::tokens::log_in;
 use attestamp_certs::pem;
 use clap::Parser as _;
-use tempfile::TempDir;
 
-/// A data folder, removed when dropped.
+/// A data folder. It stays until the next run of the tests: the embedded token knows every database that this process
+/// has opened, and opens no further one when one of them is gone.
 pub(crate) struct Place {
-    folder: TempDir,
+    root: PathBuf,
 }
 
 impl Place {
     /// With these TSUs, all of them on P-256.
     pub(crate) fn new(tsus: &[&str]) -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let place = Self { root: new_folder() };
         let tsus: Vec<_> = tsus.iter().map(|name| format!("--tsu={name}:p-256")).collect();
-        let mut arguments = vec!["attestamp", "--data", place.root().to_str().unwrap(), "init", "--clock=system"];
+        let mut arguments =
+            vec!["attestamp", "--data", place.root().to_str().unwrap(), "init", "--clock=system"];
         arguments.extend(tsus.iter().map(String::as_str));
         Cli::try_parse_from(arguments).unwrap().run().unwrap();
         place
@@ -37,13 +41,13 @@ impl Place {
 
     /// The same folder elsewhere: a token that this process has never logged in to.
     pub(crate) fn copy(&self) -> Self {
-        let copy = Self { folder: tempfile::tempdir().unwrap() };
+        let copy = Self { root: new_folder() };
         copy_folder(self.root(), copy.root());
         copy
     }
 
     pub(crate) fn root(&self) -> &Path {
-        self.folder.path()
+        &self.root
     }
 
     pub(crate) fn layout(&self) -> Layout {
@@ -57,9 +61,9 @@ impl Place {
     /// Replaces the first `from` in the configuration.
     pub(crate) fn edit(&self, from: &str, to: &str) {
         let path = self.layout().config_file();
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "attestamp.toml has no {from}");
-        std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+        fs::write(path, text.replacen(from, to, 1)).unwrap();
     }
 
     /// The authority on a clock that the test moves, which is right and synchronised.
@@ -99,7 +103,7 @@ impl Place {
             now: system_time(),
         };
         let ca = crl::authority(&layout, "tsa-ca", &config.authorities["tsa-ca"], &token).unwrap();
-        let root = std::fs::read_to_string(layout.ca_certificate("root")).unwrap();
+        let root = fs::read_to_string(layout.ca_certificate("root")).unwrap();
         let above = pem::certificates_from_pem(&root).unwrap();
         let key = token.find_uri(&config.tsus[tsu].key).unwrap();
         let life = TsuLife { certificate_days: 1000, key_usage_days: 100 };
@@ -153,15 +157,34 @@ fn finish(command: &mut Command) -> Finished {
     Finished { code: status.code(), out: text(stdout), error: text(stderr) }
 }
 
+/// A new empty folder below one of this process's own. The first call removes those of processes that have ended.
+fn new_folder() -> PathBuf {
+    static BASE: OnceLock<PathBuf> = OnceLock::new();
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let base = BASE.get_or_init(|| {
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authority");
+        fs::create_dir_all(&all).unwrap();
+        for entry in fs::read_dir(&all).unwrap().flatten() {
+            if !Path::new("/proc").join(entry.file_name()).exists() {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        all.join(std::process::id().to_string())
+    });
+    let folder = base.join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    folder
+}
+
 fn copy_folder(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
+    for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            std::fs::create_dir(&to).unwrap();
+            fs::create_dir(&to).unwrap();
             copy_folder(&entry.path(), &to);
         } else {
-            std::fs::copy(entry.path(), &to).unwrap();
+            fs::copy(entry.path(), &to).unwrap();
         }
     }
 }

@@ -45,8 +45,10 @@ async fn a_new_certificate_is_taken_while_requests_go_on_and_the_pool_is_kept() 
     for client in clients {
         // Each client saw the certificates in the order in which they were taken.
         let seen = client.await.unwrap();
-        let order: Vec<_> =
-            seen.iter().map(|serial| certificates.iter().position(|known| known == serial).unwrap()).collect();
+        let order: Vec<_> = seen
+            .iter()
+            .map(|serial| certificates.iter().position(|known| known == serial).unwrap())
+            .collect();
         assert!(!order.is_empty() && order.is_sorted(), "{order:?}");
     }
     assert!(Arc::ptr_eq(&pool, tsu(&fixture, "default").pool()));
@@ -87,11 +89,8 @@ async fn a_broken_configuration_leaves_all_as_it_was() {
     let path = fixture.place.layout().config_file();
     let good = std::fs::read_to_string(&path).unwrap();
     let more = "\n[tsu.aaa]\ntoken = \"main\"\nkey = \"pkcs11:token=attestamp;id=%01\"\ndefault-policy = \"2.999.9\"\n";
-    std::fs::copy(
-        fixture.place.layout().tsu_chain("default"),
-        fixture.place.layout().tsu_chain("aaa"),
-    )
-    .unwrap();
+    std::fs::copy(fixture.place.layout().tsu_chain("default"), fixture.place.layout().tsu_chain("aaa"))
+        .unwrap();
     for broken in ["[server", "nonsense = 1", &format!("{good}{more}")] {
         std::fs::write(&path, broken).unwrap();
         assert!(fixture.reload().is_err());

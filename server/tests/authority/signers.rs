@@ -32,13 +32,8 @@ impl Signer {
         let all = fixture.place.config();
         let token = Arc::new(log_in("main", &all.tokens["main"]).unwrap());
         let key = token.find_uri(&all.tsus[tsu].key).unwrap().id;
-        let signer = Self {
-            token,
-            key,
-            calls: Arc::default(),
-            steps: Arc::default(),
-            connections: Arc::default(),
-        };
+        let signer =
+            Self { token, key, calls: Arc::default(), steps: Arc::default(), connections: Arc::default() };
         let pool = Arc::new(SigningPool::with_source(signer.clone(), config).unwrap());
         fixture.authority.dangerous_replace_signer(tsu, Arc::clone(&pool));
         signer.calls.store(0, Ordering::SeqCst);

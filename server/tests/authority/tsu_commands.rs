@@ -23,7 +23,9 @@ fn read(path: PathBuf) -> String {
 fn a_csr_is_signed_by_the_tsu_s_key() {
     let place = Place::new(&["default"]);
     let path = text(&place.root().join("request.pem"));
-    place.run(&["tsu", "csr", "default", "--country=BE", "--organization=Ärzte & Co", "-o", &path]).succeeded();
+    place
+        .run(&["tsu", "csr", "default", "--country=BE", "--organization=Ärzte & Co", "-o", &path])
+        .succeeded();
     let verified = openssl(&["req", "-verify", "-noout", "-in", &path]);
     assert!(verified.error.contains("verify OK"), "{verified:?}");
     let key = |command, file: &str| openssl(&[command, "-noout", "-pubkey", "-in", file]).out;
@@ -59,7 +61,7 @@ fn import_refuses_what_is_not_a_chain_for_the_tsu_s_key_and_keeps_the_old_one() 
         (read(layout.tsu_chain("second")), "another key"),
         (leaf.to_owned(), "holds only the TSU's certificate"),
         (format!("{leaf}{root}"), "not a chain"),
-        (format!("{leaf}{root}{ca}"), "not a chain"),
+        (format!("{leaf}{root}{ca}"), "not issued by the one that follows"),
         (format!("{ca}{root}"), "not one for timestamping"),
         (format!("{root}{leaf}"), "not one for timestamping"),
         (format!("{leaf}{leaf}"), "not a CA's"),
@@ -90,15 +92,11 @@ fn new_makes_a_tsu_with_a_certificate_and_a_policy_of_its_own() {
 
     let listed = place.run(&["tsu", "list", "--json"]).succeeded().out;
     let rows: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    let column = |key: &str| -> Vec<_> {
-        rows.as_array().unwrap().iter().map(|row| row[key].to_string()).collect()
-    };
+    let column =
+        |key: &str| -> Vec<_> { rows.as_array().unwrap().iter().map(|row| row[key].to_string()).collect() };
     assert_eq!(column("name"), [r#""default""#, r#""second""#, r#""waiting""#]);
     assert_eq!(column("state"), [r#""active""#, r#""active""#, r#""no certificate""#]);
-    assert_eq!(
-        column("policies"),
-        [r#"["2.999.3161.1"]"#, r#"["2.999.3161.2"]"#, r#"["2.999.3161.3"]"#]
-    );
+    assert_eq!(column("policies"), [r#"["2.999.3161.1"]"#, r#"["2.999.3161.2"]"#, r#"["2.999.3161.3"]"#]);
     // The organisation is that of the CA.
     let subject = openssl(&["x509", "-noout", "-subject", "-in", &text(&place.layout().tsu_chain("second"))]);
     assert!(subject.out.contains("attestamp evaluation"), "{subject:?}");

@@ -24,12 +24,17 @@ pub(super) fn start(
     tokio::spawn(async move {
         let mut metrics_tick = interval(METRICS_INTERVAL);
         let mut care_tick = interval_at(Instant::now() + CARE_INTERVAL, CARE_INTERVAL);
+        // A server that did not run for long has old CRLs; warnings were given at its start.
+        care(&authority, reissue_crls).await;
         metrics_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         care_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = metrics_tick.tick() => authority.publish(&metrics),
-                _ = care_tick.tick() => care(&authority).await,
+                _ = care_tick.tick() => {
+                    care(&authority, reissue_crls).await;
+                    care(&authority, warn).await;
+                }
                 received = hangup.recv() => {
                     if received.is_none() {
                         return;
@@ -42,20 +47,26 @@ pub(super) fn start(
     })
 }
 
-/// Issues CRLs that are due and repeats the warnings, hourly.
-async fn care(authority: &Arc<Authority>) {
+/// Does it away from the runtime's threads: tokens and disks may take their time.
+async fn care(authority: &Arc<Authority>, what: fn(&Authority)) {
     let authority = Arc::clone(authority);
-    let work = move || {
-        if let Err(error) = authority.reissue_crls() {
-            tracing::error!(error = format!("{error:#}"), "a CRL could not be issued");
-        }
-        let readiness = authority.readiness();
-        for note in readiness.reasons.iter().chain(&readiness.warnings) {
-            tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);
-        }
-    };
-    if tokio::task::spawn_blocking(work).await.is_err() {
-        tracing::error!("the hourly care did not end");
+    if tokio::task::spawn_blocking(move || what(&authority)).await.is_err() {
+        tracing::error!("the care for CRLs and warnings did not end");
+    }
+}
+
+/// Issues CRLs that are due.
+fn reissue_crls(authority: &Authority) {
+    if let Err(error) = authority.reissue_crls() {
+        tracing::error!(error = format!("{error:#}"), "a CRL could not be issued");
+    }
+}
+
+/// Repeats the warnings.
+fn warn(authority: &Authority) {
+    let readiness = authority.readiness();
+    for note in readiness.reasons.iter().chain(&readiness.warnings) {
+        tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);
     }
 }
 
