@@ -159,6 +159,12 @@ impl SigningPool {
         self.dispatch
     }
 
+    /// How many sessions sign.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.core.config.sessions.get()
+    }
+
     /// How long a request may take: see [`PoolConfig::deadline`].
     #[must_use]
     pub fn deadline(&self) -> Duration {

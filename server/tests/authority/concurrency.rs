@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use attestamp::clock::{ClockGate, ClockTicker, HighWaterMark, SAMPLE_INTERVAL, SystemTimeSource, unix_time};
 use attestamp::http::{RequestId, StampRequest};
+use attestamp_hsm::Dispatch;
 use attestamp_tsa::TimeStampResp;
 use cms::content_info::ContentInfo;
 use cms::signed_data::SignedData;
@@ -61,6 +62,21 @@ async fn two_thousand_tokens_over_sixteen_tasks_are_unique_der_and_in_time() {
         let gen_time = Duration::from_secs(token.gen_time.unix_time().as_secs());
         assert!(before <= gen_time && gen_time <= after, "{before:?} {gen_time:?} {after:?}");
     }
+}
+
+#[test]
+fn inline_no_thread_of_the_runtime_finds_the_token_busy_for_want_of_a_session() {
+    let place = Place::new(&["default"]);
+    place.edit("# sessions = 8", "sessions = 1");
+    let authority = place.start().unwrap();
+    let running = authority.running();
+    let tsu = running.select(None, None).unwrap();
+    // And one for the test token of a reload.
+    let threads = std::thread::available_parallelism().unwrap().get();
+    assert_eq!((tsu.pool().dispatch(), tsu.sessions()), (Dispatch::Inline, threads + 1));
+    place.edit("# dispatch = \"auto\"", "dispatch = \"threads\"");
+    let authority = place.start().unwrap();
+    assert_eq!(authority.running().select(None, None).unwrap().sessions(), 1);
 }
 
 /// genTime is cut to whole seconds, so the interval is too.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use attestamp_certs::Crl;
 
-use crate::harness::Fixture;
+use crate::harness::{Fixture, until};
 use crate::place::{Place, openssl};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -78,6 +78,17 @@ fn a_root_whose_key_is_off_line_holds_up_no_other_crl() {
     assert_eq!(numbers(&fixture.place), [1, 2]);
     let served = Crl::parse(&fixture.authority.pki_file("tsa-ca.crl").unwrap().body).unwrap();
     assert_eq!(served.number(), 2);
+}
+
+#[tokio::test]
+async fn a_server_issues_the_crls_that_are_due_at_its_start() {
+    let place = Place::new(&["default"]);
+    let path = place.layout().ca_revocation_list("tsa-ca");
+    std::fs::remove_file(&path).unwrap();
+    let server = place.serve();
+    until(|| path.exists()).await;
+    drop(server);
+    assert_eq!(numbers(&place), [1, 1]);
 }
 
 #[test]

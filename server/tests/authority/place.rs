@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -110,9 +110,26 @@ impl Place {
         maker.tsu_certificate(tsu, &key, &ca, &above, life).unwrap();
     }
 
+    /// The program as a server on this folder, which ends when the value is dropped.
+    pub(crate) fn serve(&self) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attestamp"));
+        command.arg("--data").arg(self.root()).args(["serve", "--listen=127.0.0.1:0"]);
+        Server(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
     /// Runs the program on this folder.
     pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         attestamp(&[&["--data", self.root().to_str().unwrap()], arguments].concat())
+    }
+}
+
+/// A server of its own process.
+pub(crate) struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 }
 
