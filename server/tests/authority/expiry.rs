@@ -66,7 +66,7 @@ async fn en_319_421_7_6_7_07_the_end_is_warned_of_ninety_days_before() {
 #[tokio::test]
 async fn a_key_that_is_over_is_replaced_by_a_new_certificate_and_a_reload() {
     let fixture = Fixture::new();
-    fixture.place.renew_certificate("default");
+    fixture.renew_certificate();
     fixture.reload().unwrap();
     assert!(left(&fixture) <= 100 * DAY);
     fixture.pass(left(&fixture) + DAY);

@@ -55,6 +55,11 @@ impl Fixture {
         self.clock.renew_mark();
     }
 
+    /// A new certificate for the key of the TSU `default`, valid from now by the clock of the test.
+    pub(crate) fn renew_certificate(&self) {
+        self.place.renew_certificate("default", self.clock.unverified_time());
+    }
+
     /// Reads the configuration again, as `serve` does at a hangup.
     pub(crate) fn reload(&self) -> anyhow::Result<()> {
         let config = attestamp::config::Config::load(&self.place.layout())?;

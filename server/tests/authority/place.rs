@@ -18,7 +18,7 @@ use attestamp::hierarchy::{Maker, Organization, TsuLife};
 use attestamp::metrics::Metrics;
 use attestamp::serial::SerialSource;
 use attestamp::tokens::log_in;
-use attestamp_certs::pem;
+use attestamp_certs::{UnixTime, pem};
 use clap::Parser as _;
 
 /// A data folder. It stays until the next run of the tests: the embedded token knows every database that this process
@@ -88,8 +88,8 @@ impl Place {
         Authority::start(self.layout(), self.config(), clock, SerialSource::new().unwrap(), metrics)
     }
 
-    /// Issues a new certificate for the key that the TSU has, in place of its old one.
-    pub(crate) fn renew_certificate(&self, tsu: &str) {
+    /// Issues a new certificate for the key that the TSU has, in place of its old one, valid from `now`.
+    pub(crate) fn renew_certificate(&self, tsu: &str, now: UnixTime) {
         let (layout, config) = (self.layout(), self.config());
         let token = log_in("main", &config.tokens["main"]).unwrap();
         let organization =
@@ -100,7 +100,7 @@ impl Place {
             token_name: "main",
             organization: &organization,
             public_url: None,
-            now: system_time(),
+            now,
         };
         let ca = crl::authority(&layout, "tsa-ca", &config.authorities["tsa-ca"], &token).unwrap();
         let root = fs::read_to_string(layout.ca_certificate("root")).unwrap();

@@ -35,7 +35,7 @@ async fn a_new_certificate_is_taken_while_requests_go_on_and_the_pool_is_kept() 
         })
         .collect();
     for _ in 0..5 {
-        fixture.place.renew_certificate("default");
+        fixture.renew_certificate();
         tokio::task::block_in_place(|| fixture.reload()).unwrap();
         let now = fixture.granted(None).await.certificate.serial().to_vec();
         assert!(!certificates.contains(&now));
@@ -70,7 +70,7 @@ async fn a_broken_certificate_leaves_all_as_it_was() {
     for broken in ["", "garbage", leaf_only, &of_default, &good[..good.len() / 2]] {
         std::fs::write(&path, broken).unwrap();
         // Another TSU's new certificate is not taken either.
-        fixture.place.renew_certificate("default");
+        fixture.renew_certificate();
         let error = fixture.reload().unwrap_err();
         assert!(error.to_string().contains("second"), "{error:#}");
         assert!(Arc::ptr_eq(&before, &fixture.authority.running()));

@@ -128,7 +128,7 @@ async fn a1_9_a_full_queue_is_busy_and_over_http_503_with_retry_after() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a1_9_a_signer_that_stalls_past_the_deadline_is_system_failure() {
     let fixture = Fixture::new();
-    let (signer, _) = Signer::of(&fixture, "default", one_thread(Duration::from_millis(20)));
+    let (signer, _) = Signer::of(&fixture, "default", one_thread(Duration::from_millis(300)));
     let stall = signer.stalls();
     let stamp = fixture.stamp(None, query().to_der());
     let outcome = tokio::time::timeout(PATIENCE, stamp).await.expect("an answer at the deadline");
@@ -137,5 +137,11 @@ async fn a1_9_a_signer_that_stalls_past_the_deadline_is_system_failure() {
     stall.begun();
     drop(stall);
     until(|| fixture.reasons().is_empty()).await;
-    fixture.granted(None).await;
+    // On a loaded machine a good signature may pass the short deadline too: it must come in the end.
+    let again = async { while !is_granted(&fixture.stamp(None, query().to_der()).await) {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("a token once the signer goes on");
+}
+
+fn is_granted(outcome: &StampOutcome) -> bool {
+    matches!(outcome, StampOutcome::Reply { outcome: Outcome::Granted, .. })
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use attestamp::clock::system_time;
+
 use crate::place::{Place, openssl};
 
 fn text(path: &Path) -> String {
@@ -40,7 +42,7 @@ fn import_takes_a_new_certificate_for_the_tsu_s_key() {
     let place = Place::new(&["default"]);
     let path = place.layout().tsu_chain("default");
     let old = read(path.clone());
-    place.renew_certificate("default");
+    place.renew_certificate("default", system_time());
     let new = read(path.clone());
     assert_ne!(old, new);
     std::fs::write(&path, old).unwrap();
