@@ -116,7 +116,7 @@ pub enum HsmError {
         label: String,
         /// Why.
         #[source]
-        source: PinError,
+        source: Box<PinError>,
     },
     /// There is no file at the module's path.
     #[error("there is no PKCS#11 module at {}: install it, or correct the path", path.display())]

@@ -159,6 +159,18 @@ impl SigningPool {
         self.dispatch
     }
 
+    /// How many sessions sign.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.core.config.sessions.get()
+    }
+
+    /// How long a request may take: see [`PoolConfig::deadline`].
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.core.config.deadline
+    }
+
     /// Signs and waits: inline for the signature itself, with threads at most for the deadline.
     ///
     /// The signature is in the form that X.509 and CMS carry, for ECDSA a DER `Ecdsa-Sig-Value`.
@@ -227,8 +239,10 @@ impl SigningPool {
     }
 
     /// Tries to recover at once: a pool that is down, because its PIN was refused or its key replaced, and one that
-    /// would have waited. For a person who has put the cause right.
+    /// would have waited. For a person who has put the cause right. [`SigningPool::wait_while_recovering`] waits for how
+    /// it went.
     pub fn retry(&self) {
+        self.core.leave_down();
         // Where the channel is full, an attempt is about to be made.
         let _ = self.signals.try_send(Signal::Retry);
     }

@@ -14,7 +14,7 @@ use crate::error::{CallFailed, HsmError, KeyQuery};
 use crate::key::{KeyId, KeyInfo, SlotId};
 use crate::loaded::{OpenSession, lock};
 use crate::module::{Module, StoreHealth, TokenInfo};
-use crate::pin::{PinKeeper, PinTries};
+use crate::pin::{PinError, PinKeeper, PinTries};
 use crate::pool::{PoolConfig, SigningPool, TokenSource};
 use crate::signature::SigningPlan;
 use crate::uri::Pkcs11Uri;
@@ -240,7 +240,10 @@ impl Token {
         let info = self.info()?;
         let session = self.shared.module.open_session(info.slot, false)?;
         if info.is_login_required {
-            let unreadable = |source| HsmError::PinUnreadable { label: self.shared.label.clone(), source };
+            let unreadable = |source: PinError| HsmError::PinUnreadable {
+                label: self.shared.label.clone(),
+                source: source.into(),
+            };
             let pin = self.shared.pin.to_auth_pin().map_err(unreadable)?;
             match session.call(|session| session.login(UserType::User, Some(&pin))) {
                 Ok(()) => {}

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use attestamp_certs::pem::{self, PemLabel};
+use attestamp_hsm::SigningPool;
 use attestamp_tsa::{Compatibility, Oid};
 use bytes::Bytes;
 
-use crate::clock::{self, ClockGate};
+use crate::clock::ClockGate;
 use crate::config::Config;
 use crate::data_folder::Layout;
 use crate::http::StampRequest;
@@ -61,7 +62,7 @@ pub enum AuthorityError {
         /// Where it is looked for.
         path: PathBuf,
     },
-    /// Every TSU's time is over, or has not come.
+    /// Every TSU's time is over.
     #[error("no TSU can issue: of TSU `{tsu}`, {over}")]
     AllOver {
         /// The first of them.
@@ -141,7 +142,9 @@ impl Running {
                     tsus.insert(name.clone(), Arc::new(started));
                 }
                 Err(TsuError::NoCertificate { .. }) => waiting.push(name.clone()),
-                Err(source) => return Err(AuthorityError::Tsu { name: name.as_str().into(), source }),
+                Err(source) => {
+                    return Err(AuthorityError::Tsu { name: name.as_str().into(), source });
+                }
             }
         }
         let named = config.default_tsu.as_ref().and_then(|name| tsus.get(name));
@@ -153,13 +156,17 @@ impl Running {
                 None => AuthorityError::NoTsu,
             });
         };
-        // An expired TSU beside others is told by `/readyz`; a server that can issue nothing does not start.
-        let now = clock::system_time();
-        let over = |tsu: &Arc<Tsu>| tsu.check_life_at(now).err();
-        if let Some(reason) = over(&default)
-            && tsus.values().all(|tsu| over(tsu).is_some())
+        // An expired TSU beside others is told by `/readyz`; a server that can never issue anything does not start.
+        let now = parts.clock.unverified_time();
+        let expired = |tsu: &Arc<Tsu>| match tsu.check_life_at(now) {
+            Err(over @ LifeOver::Expired { .. }) => Some(over),
+            Err(LifeOver::NotYetValid { .. }) | Ok(()) => None,
+        };
+        if before.is_none()
+            && let Some(over) = expired(&default)
+            && tsus.values().all(|tsu| expired(tsu).is_some())
         {
-            return Err(AuthorityError::AllOver { tsu: default.name().into(), over: reason });
+            return Err(AuthorityError::AllOver { tsu: default.name().into(), over });
         }
         let explicit_cert_req_false = config.server.compatibility_explicit_cert_req_false;
         Ok(Self { config, tsus, waiting, default, compatibility: Compatibility { explicit_cert_req_false } })
@@ -202,7 +209,10 @@ impl Authority {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let pki = PkiFiles::load(&self.layout, &config)?;
         let parts = StartParts { layout: &self.layout, clock: &self.clock, metrics: &self.metrics };
-        let running = Running::start(&parts, config, &mut tokens, Some(&self.running.load()))?;
+        let before = self.running.load();
+        let started = Running::start(&parts, config, &mut tokens, Some(&before));
+        let running =
+            started.inspect_err(|_| self.metrics.retain_tsus(|name| before.tsus.contains_key(name)))?;
         self.clock.resume_after_leap_second();
         self.metrics.retain_tsus(|name| running.tsus.contains_key(name));
         self.running.store(Arc::new(running));
@@ -213,14 +223,33 @@ impl Authority {
     /// Issues every CRL that is due, with the CA keys that are in reach, and serves the new ones.
     ///
     /// # Errors
-    /// The first CA whose CRL could not be issued; those before it are served.
+    /// The first CA whose CRL could not be issued; those of the others are served.
     pub fn reissue_crls(&self) -> anyhow::Result<usize> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let running = self.running.load();
-        let now = clock::system_time();
+        let now = self.clock.unverified_time();
         let issued = crate::crl::reissue_due(&self.layout, &running.config, &mut tokens, now);
         self.pki.store(Arc::new(PkiFiles::load(&self.layout, &running.config)?));
         Ok(issued?)
+    }
+
+    /// Gives a running TSU another signer, which nothing was checked of. For tests, which need a signer that fails.
+    #[doc(hidden)]
+    pub fn dangerous_replace_signer(&self, tsu: &str, pool: Arc<SigningPool>) {
+        self.running.rcu(|running| {
+            let mut tsus = running.tsus.clone();
+            if let Some(found) = tsus.get_mut(tsu) {
+                *found = Arc::new(found.dangerous_with_pool(Arc::clone(&pool)));
+            }
+            let default = tsus.get(running.default.name()).unwrap_or(&running.default);
+            Running {
+                config: running.config.clone(),
+                default: Arc::clone(default),
+                waiting: running.waiting.clone(),
+                compatibility: running.compatibility,
+                tsus,
+            }
+        });
     }
 
     /// Answers one request.
@@ -249,7 +278,7 @@ impl Authority {
     #[must_use]
     pub fn tsus(&self) -> Vec<TsuSummary> {
         let running = self.running.load();
-        let now = clock::system_time();
+        let now = self.clock.unverified_time();
         let mut summaries: Vec<_> = running
             .tsus
             .values()

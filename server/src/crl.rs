@@ -70,7 +70,7 @@ pub struct Revocation {
 /// Issues the CRL of every CA whose last one is missing or past half of its life. Returns how many were issued.
 ///
 /// # Errors
-/// The first CA that fails; those before it are done.
+/// The first CA that fails. The others are done all the same: a root's key may be out of reach for months.
 pub fn reissue_due(
     layout: &Layout,
     config: &Config,
@@ -78,20 +78,32 @@ pub fn reissue_due(
     now: UnixTime,
 ) -> Result<usize, CrlError> {
     let mut issued = 0;
+    let mut failed = None;
     for name in config.authorities.keys() {
-        let due = match last(layout, name)? {
-            None => true,
-            Some(crl) => {
-                let life = crl.next_update().as_secs().saturating_sub(crl.this_update().as_secs());
-                now.as_secs() >= crl.this_update().as_secs().saturating_add(life / 2)
-            }
-        };
-        if due {
-            issue(layout, config, tokens, name, None, now)?;
-            issued += 1;
+        match reissue_if_due(layout, config, tokens, name, now) {
+            Ok(true) => issued += 1,
+            Ok(false) => {}
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
-    Ok(issued)
+    failed.map_or(Ok(issued), Err)
+}
+
+fn reissue_if_due(
+    layout: &Layout,
+    config: &Config,
+    tokens: &mut Tokens,
+    name: &str,
+    now: UnixTime,
+) -> Result<bool, CrlError> {
+    let due = last(layout, name)?.is_none_or(|crl| {
+        let life = crl.next_update().as_secs().saturating_sub(crl.this_update().as_secs());
+        now.as_secs() >= crl.this_update().as_secs().saturating_add(life / 2)
+    });
+    if due {
+        issue(layout, config, tokens, name, None, now)?;
+    }
+    Ok(due)
 }
 
 /// Issues the next CRL of CA `name`, with one more revocation if there is one.

@@ -5,6 +5,7 @@
 //! with it passes the strict verifier. Nothing is looked up again for a request.
 
 mod certificates;
+mod error;
 mod etsi;
 mod self_test;
 
@@ -13,96 +14,20 @@ use std::time::Duration;
 
 use attestamp_certs::{CertificateDer, SignatureAlgorithm, TsuCertificate, UnixTime};
 use attestamp_hsm::{
-    Dispatch, HsmError, KeyAlgorithm, KeyInfo, SignError, SignatureScheme, SigningPool, StoreHealth, Token,
+    Dispatch, DispatchChoice, KeyAlgorithm, KeyInfo, ModuleSource, PoolConfig, SignError, SignatureScheme,
+    SigningPool, StoreHealth, Token,
 };
 use attestamp_tsa::{Profile, TemplateError, TokenTemplate, UtcInstant};
 
+use tokio::sync::oneshot;
+
 use crate::authority::StartParts;
-use crate::clock::{self, AccuracyTooSmall, rfc3339};
 use crate::config::{Config, TsuConfig};
 use crate::metrics::TsuMetrics;
-use crate::tokens::{TokenError, Tokens};
+use crate::tokens::Tokens;
 
 pub use certificates::{CertificateChain, CertificatesError};
-
-/// Why a TSU does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum TsuError {
-    /// The key has no certificate yet.
-    #[error(
-        "it has no certificate yet: `attestamp tsu csr {name}` writes a request for your CA, `attestamp tsu import {name} \
-         chain.pem` takes what the CA answers"
-    )]
-    NoCertificate {
-        /// The TSU's name.
-        name: Box<str>,
-    },
-    /// The certificate or its chain is not fit.
-    #[error(transparent)]
-    Certificates(#[from] CertificatesError),
-    /// The token cannot be opened.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The key is not there, or the pool does not start.
-    #[error("its key is not usable")]
-    Key(#[from] HsmError),
-    /// Certificate and key are of different algorithms, or the profile does not fit the certificate.
-    #[error("its profile and its certificate do not fit each other")]
-    Template(#[from] TemplateError),
-    /// The certificate is for another key.
-    #[error(
-        "the certificate {certificate_path} is for another key than {key}: import the certificate that was issued for this \
-         key (`attestamp tsu csr {name}` makes the request)"
-    )]
-    KeyMismatch {
-        /// The TSU's name.
-        name: Box<str>,
-        /// The certificate's file.
-        certificate_path: Box<str>,
-        /// URI of the key.
-        key: Box<str>,
-    },
-    /// EN 319 421 7.7.1: the tokens would claim what cannot be kept.
-    #[error(transparent)]
-    Accuracy(#[from] AccuracyTooSmall),
-    /// A row of EN 319 421 or 319 422.
-    #[error(transparent)]
-    Etsi(#[from] etsi::EtsiNotKept),
-    /// A token made with the key does not verify.
-    #[error("a token made for a test does not verify")]
-    SelfTest(#[from] self_test::SelfTestError),
-}
-
-/// The TSU may not issue at this time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LifeOver {
-    /// Before the certificate's notBefore.
-    #[error("its certificate is not valid before {}", rfc3339(*.not_before))]
-    NotYetValid {
-        /// Start of the validity.
-        not_before: UnixTime,
-    },
-    /// At or after the end of the key's usage period or of the certificate.
-    #[error("its key may not be used after {}: make or import its successor", rfc3339(*.not_after))]
-    Expired {
-        /// End of the key's use.
-        not_after: UnixTime,
-    },
-}
-
-/// Why there is no signature.
-#[derive(Debug, thiserror::Error)]
-pub enum SignFault {
-    /// The queue in front of the token is full.
-    #[error("the queue in front of the token is full")]
-    Busy {
-        /// Seconds after which the client may try again.
-        retry_after_seconds: u32,
-    },
-    /// The token did not sign.
-    #[error(transparent)]
-    Failed(#[from] SignError),
-}
+pub use error::{LifeOver, SignFault, TsuError};
 
 /// A TSU that may issue.
 #[derive(Debug)]
@@ -131,7 +56,7 @@ impl Tsu {
         tokens: &mut Tokens,
         before: Option<&Arc<Self>>,
     ) -> Result<Self, TsuError> {
-        let now = clock::system_time();
+        let now = parts.clock.unverified_time();
         let chain = CertificateChain::load(name, parts.layout, now)?;
         let token = tokens.open(&all.tokens, &config.token)?;
         let key = token.find_uri(&config.key)?;
@@ -151,8 +76,15 @@ impl Tsu {
                 && tsu.config.pool == config.pool
         });
         let pool = match same {
-            Some(tsu) => Arc::clone(&tsu.pool),
-            None => Arc::new(token.signing_pool(&key.id, &key.spki_der, config.pool.clone())?),
+            Some(tsu) => {
+                if !tsu.pool.state().is_up() {
+                    // Whoever reloads may have put the PIN right.
+                    tsu.pool.retry();
+                    let _ = tsu.pool.wait_while_recovering(tsu.pool.deadline());
+                }
+                Arc::clone(&tsu.pool)
+            }
+            None => Arc::new(token.signing_pool(&key.id, &key.spki_der, pool_config(config, all))?),
         };
         let tsu = Self {
             name: name.to_owned(),
@@ -186,13 +118,13 @@ impl Tsu {
         let answer = match self.pool.dispatch() {
             Dispatch::Inline => self.pool.sign_now(message),
             Dispatch::Threads => {
-                let (sender, receiver) = tokio::sync::oneshot::channel();
+                let (sender, receiver) = oneshot::channel();
                 let reply = move |answer| {
                     // The client may have left: its signature is dropped.
                     let _ = sender.send(answer);
                 };
                 match self.pool.submit(message.to_vec(), reply) {
-                    Ok(()) => receiver.await.unwrap_or(Err(SignError::Stopped)),
+                    Ok(()) => self.wait_for(receiver).await,
                     Err(error) => Err(error),
                 }
             }
@@ -204,6 +136,18 @@ impl Tsu {
             | SignError::Failed { .. }
             | SignError::Stopped) => SignFault::Failed(failed),
         })
+    }
+
+    /// The pool drops what waits too long for a session; a session that hangs in the module is noticed only here.
+    async fn wait_for(
+        &self,
+        answer: oneshot::Receiver<Result<Vec<u8>, SignError>>,
+    ) -> Result<Vec<u8>, SignError> {
+        let deadline = self.pool.deadline();
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(answered) => answered.unwrap_or(Err(SignError::Stopped)),
+            Err(_elapsed) => Err(SignError::DeadlinePassed { waited: deadline, deadline }),
+        }
     }
 
     /// Whether the certificate and the key may be used at `now`.
@@ -225,8 +169,10 @@ impl Tsu {
     /// What stops this TSU from issuing, the clock aside: a word for programs and a sentence.
     #[must_use]
     pub fn trouble(&self, now: UnixTime) -> Option<(&'static str, String)> {
-        if let Err(over) = check_life(&self.chain, now) {
-            return Some(("key-expired", over.to_string()));
+        match check_life(&self.chain, now) {
+            Err(over @ LifeOver::NotYetValid { .. }) => return Some(("not-yet-valid", over.to_string())),
+            Err(over @ LifeOver::Expired { .. }) => return Some(("key-expired", over.to_string())),
+            Ok(()) => {}
         }
         let state = self.pool.state();
         if !state.is_up() {
@@ -287,7 +233,7 @@ impl Tsu {
     /// Sessions open for signing.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.config.pool.sessions.get()
+        self.pool.sessions()
     }
 
     /// Where its answers are counted.
@@ -296,11 +242,41 @@ impl Tsu {
         &self.metrics
     }
 
+    /// The same TSU with another signer, which nothing was checked of. For tests, which need a signer that fails.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dangerous_with_pool(&self, pool: Arc<SigningPool>) -> Self {
+        Self {
+            name: self.name.clone(),
+            config: self.config.clone(),
+            token: Arc::clone(&self.token),
+            algorithm: self.algorithm,
+            chain: self.chain.clone(),
+            template: self.template.clone(),
+            pool,
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
     /// Its signing pool.
     #[must_use]
     pub fn pool(&self) -> &Arc<SigningPool> {
         &self.pool
     }
+}
+
+/// The embedded token signs on the threads that ask for signatures, and one that finds no session is told that the token
+/// is busy. So each has one: those of the runtime, and that of a reload.
+fn pool_config(config: &TsuConfig, all: &Config) -> PoolConfig {
+    let module = all.tokens.get(&config.token).map(|token| &token.module);
+    let mut pool = config.pool.clone();
+    if let Some(ModuleSource::Embedded { .. }) = module
+        && pool.dispatch != DispatchChoice::Threads
+        && let Ok(threads) = std::thread::available_parallelism()
+    {
+        pool.sessions = pool.sessions.max(threads.saturating_add(1));
+    }
+    pool
 }
 
 /// Whether a profile and a key can issue with a certificate: what is constant in their tokens.

@@ -163,6 +163,14 @@ impl Core {
         self.state_changed.notify_all();
     }
 
+    /// An attempt is about to be made that somebody asked for.
+    pub(crate) fn leave_down(&self) {
+        let mut state = lock(&self.state);
+        if let PoolState::Down { reason } = &*state {
+            *state = PoolState::Recovering { reason: Arc::clone(reason), attempts: 0 };
+        }
+    }
+
     pub(crate) fn wait_while_recovering(&self, at_most: Duration) -> PoolState {
         let state = lock(&self.state);
         let waited = self

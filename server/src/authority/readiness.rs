@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Running;
-use crate::clock::{self, ClockGate, rfc3339};
+use crate::clock::{ClockGate, rfc3339};
 use crate::tsu::Tsu;
 
 /// Whether a token could be issued now, as `GET /readyz` shows it.
@@ -41,7 +41,7 @@ pub struct ReadinessNote {
 const SECONDS_A_DAY: u64 = 86_400;
 
 pub(super) fn judge(running: &Running, clock: &ClockGate) -> Readiness {
-    let now = clock::system_time();
+    let now = clock.unverified_time();
     let snapshot = clock.snapshot();
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use attestamp_certs::UnixTime;
 use attestamp_kernel_clock::KernelClockReading;
 use attestamp_tsa::UtcInstant;
 use thiserror::Error;
@@ -149,6 +150,13 @@ impl ClockGate {
             self.note_refusal(refusal);
         }
         answer
+    }
+
+    /// What the clock reads now, whether or not it may be relied upon: for the validity of certificates and for CRLs,
+    /// never for a token.
+    #[must_use]
+    pub fn unverified_time(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(self.source.clocks().realtime)
     }
 
     /// Takes a sample, asks the checks and publishes what they say. For the ticker and for tests.

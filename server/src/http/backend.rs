@@ -30,6 +30,14 @@ pub struct RequestId {
     pub(crate) sequence: u64,
 }
 
+impl RequestId {
+    /// The name of the `sequence`-th request of a run.
+    #[must_use]
+    pub const fn new(run: u32, sequence: u64) -> Self {
+        Self { run, sequence }
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:08x}-{:x}", self.run, self.sequence)

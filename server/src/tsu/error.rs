@@ -1,0 +1,90 @@
+//! Why a TSU does not start, does not issue, or has no signature.
+
+use attestamp_certs::UnixTime;
+use attestamp_hsm::{HsmError, SignError};
+use attestamp_tsa::TemplateError;
+
+use super::certificates::CertificatesError;
+use super::etsi::EtsiNotKept;
+use super::self_test::SelfTestError;
+use crate::clock::{AccuracyTooSmall, rfc3339};
+use crate::tokens::TokenError;
+
+/// Why a TSU does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TsuError {
+    /// The key has no certificate yet.
+    #[error(
+        "it has no certificate yet: `attestamp tsu csr {name}` writes a request for your CA, `attestamp tsu import {name} \
+         chain.pem` takes what the CA answers"
+    )]
+    NoCertificate {
+        /// The TSU's name.
+        name: Box<str>,
+    },
+    /// The certificate or its chain is not fit.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
+    /// The token cannot be opened.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The key is not there, or the pool does not start.
+    #[error("its key is not usable")]
+    Key(#[from] HsmError),
+    /// Certificate and key are of different algorithms, or the profile does not fit the certificate.
+    #[error("its profile and its certificate do not fit each other")]
+    Template(#[from] TemplateError),
+    /// The certificate is for another key.
+    #[error(
+        "the certificate {certificate_path} is for another key than {key}: import the certificate that was issued for this \
+         key (`attestamp tsu csr {name}` makes the request)"
+    )]
+    KeyMismatch {
+        /// The TSU's name.
+        name: Box<str>,
+        /// The certificate's file.
+        certificate_path: Box<str>,
+        /// URI of the key.
+        key: Box<str>,
+    },
+    /// EN 319 421 7.7.1: the tokens would claim what cannot be kept.
+    #[error(transparent)]
+    Accuracy(#[from] AccuracyTooSmall),
+    /// A row of EN 319 421 or 319 422.
+    #[error(transparent)]
+    Etsi(#[from] EtsiNotKept),
+    /// A token made with the key does not verify.
+    #[error("a token made for a test does not verify")]
+    SelfTest(#[from] SelfTestError),
+}
+
+/// The TSU may not issue at this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LifeOver {
+    /// Before the certificate's notBefore.
+    #[error("its certificate is not valid before {}", rfc3339(*.not_before))]
+    NotYetValid {
+        /// Start of the validity.
+        not_before: UnixTime,
+    },
+    /// At or after the end of the key's usage period or of the certificate.
+    #[error("its key may not be used after {}: make or import its successor", rfc3339(*.not_after))]
+    Expired {
+        /// End of the key's use.
+        not_after: UnixTime,
+    },
+}
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+pub enum SignFault {
+    /// The queue in front of the token is full.
+    #[error("the queue in front of the token is full")]
+    Busy {
+        /// Seconds after which the client may try again.
+        retry_after_seconds: u32,
+    },
+    /// The token did not sign.
+    #[error(transparent)]
+    Failed(#[from] SignError),
+}
