@@ -23,4 +23,5 @@ if ! env -u OPENSSL_DIR -u OPENSSL_NO_VENDOR CARGO_MAKEFLAGS="-j$(nproc)" cargo 
     echo "OpenSSL did not build; the whole output is in $log" >&2
     exit 1
 fi
+rm -rf "$folder/build"
 echo "$version" >"$stamp"

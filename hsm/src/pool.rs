@@ -75,6 +75,9 @@ pub struct PoolConfig {
     pub backoff_minimum: Duration,
     /// The longest pause between two attempts at recovery.
     pub backoff_maximum: Duration,
+    /// A pool that has signed nothing for so long looks whether its key is still there: a token that was taken out is
+    /// noticed before a request needs it, and a module whose other pools are lost can be restarted.
+    pub probe_interval: Duration,
     /// Whether to sign with copies of the key in the sessions' memory; `None` decides by the module: on the embedded
     /// token, where they are several times as fast, and nowhere else, where a key may not be copied out of the device.
     pub session_copies: Option<bool>,
@@ -89,6 +92,7 @@ impl Default for PoolConfig {
             deadline: Duration::from_secs(5),
             backoff_minimum: Duration::from_millis(100),
             backoff_maximum: Duration::from_secs(30),
+            probe_interval: Duration::from_secs(5),
             session_copies: None,
         }
     }

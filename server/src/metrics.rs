@@ -7,7 +7,10 @@
 mod primitive;
 mod render;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use hyper::StatusCode;
@@ -83,6 +86,44 @@ pub struct TsuMetrics {
     pub certificate_expiry_seconds: Gauge,
     /// End of the private key's use, in Unix seconds.
     pub key_expiry_seconds: Gauge,
+    /// What the TSU's signing pool had counted when it was last looked at.
+    pool_seen: Mutex<PoolTotals>,
+}
+
+/// What a signing pool has counted since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolTotals {
+    /// Signatures that failed or came too late.
+    pub sign_errors: u64,
+    /// Requests refused since the queue was full.
+    pub busy: u64,
+    /// Times that the token or a session was opened again.
+    pub recoveries: u64,
+}
+
+impl PoolTotals {
+    /// What was added since `seen`. A pool that a reload replaced has begun again at zero.
+    fn since(self, seen: Self) -> Self {
+        let added = |now: u64, seen: u64| now.checked_sub(seen).unwrap_or(now);
+        Self {
+            sign_errors: added(self.sign_errors, seen.sign_errors),
+            busy: added(self.busy, seen.busy),
+            recoveries: added(self.recoveries, seen.recoveries),
+        }
+    }
+}
+
+impl HsmMetrics {
+    /// Adds what a TSU's pool has counted since the last call for the same TSU.
+    pub fn add(&self, tsu: &TsuMetrics, totals: PoolTotals) {
+        let mut seen = tsu.pool_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let added = totals.since(*seen);
+        *seen = totals;
+        drop(seen);
+        self.sign_errors.add(added.sign_errors);
+        self.busy.add(added.busy);
+        self.recoveries.add(added.recoveries);
+    }
 }
 
 const STATUSES: [StatusCode; 11] = [
@@ -172,6 +213,7 @@ impl TsuMetrics {
             stamps: Default::default(),
             certificate_expiry_seconds: Gauge::default(),
             key_expiry_seconds: Gauge::default(),
+            pool_seen: Mutex::default(),
         }
     }
 
@@ -206,6 +248,18 @@ mod tests {
 
     fn series(text: &str) -> usize {
         text.lines().filter(|line| !line.starts_with('#')).count()
+    }
+
+    #[test]
+    fn a_pool_that_was_replaced_goes_on_counting() {
+        let metrics = Metrics::default();
+        let tsu = metrics.tsu("default");
+        let failed = |sign_errors| PoolTotals { sign_errors, ..PoolTotals::default() };
+        metrics.hsm.add(&tsu, failed(5));
+        metrics.hsm.add(&tsu, failed(7));
+        // A reload made a new pool, which failed twice.
+        metrics.hsm.add(&tsu, failed(2));
+        assert_eq!(metrics.hsm.sign_errors.value(), 9);
     }
 
     #[test]

@@ -301,7 +301,10 @@ pub fn key_not_after(certificate: &TsuCertificate) -> UnixTime {
 }
 
 /// EN 319 421 7.7.1-09: no token after the key's expiry; the HSM is not asked.
-fn check_life(chain: &CertificateChain, now: UnixTime) -> Result<(), LifeOver> {
+///
+/// # Errors
+/// [`LifeOver`].
+pub fn check_life(chain: &CertificateChain, now: UnixTime) -> Result<(), LifeOver> {
     let certificate = chain.leaf();
     let not_after = key_not_after(certificate);
     if now < certificate.not_before() {

@@ -125,6 +125,28 @@ impl Core {
         }
     }
 
+    /// Looks whether the key is still there, with a session that is free; takes the pool out of service if it is not.
+    pub(crate) fn probe(&self) {
+        if !self.is_up() {
+            return;
+        }
+        let Some(mut lease) = self.take() else { return };
+        let mut probed = guarded(|| lease.session.probe());
+        if let Err(error) = &probed
+            && error.remedy() == Remedy::ReopenSession
+        {
+            probed = guarded(|| {
+                lease.session.reopen()?;
+                self.counters.reopened_sessions.fetch_add(1, Ordering::Relaxed);
+                lease.session.probe()
+            });
+        }
+        match probed {
+            Err(error) if error.remedy() != Remedy::FailRequest => self.fault(lease, &Arc::new(error)),
+            Ok(()) | Err(_) => self.put_back(lease),
+        }
+    }
+
     /// Whether requests are taken at all.
     pub(crate) fn check_up(&self) -> Result<(), SignError> {
         if self.is_up() {

@@ -1,4 +1,4 @@
-//! Bringing a pool back: one thread that sleeps until something is wrong.
+//! Bringing a pool back: one thread that sleeps until something is wrong, and looks itself where nothing is signed.
 //!
 //! The first attempt is made at once; then the pauses double, from the configured least to the configured most. They
 //! shrink again only after a request has been signed: a token that passes the test signature and fails every other is
@@ -46,7 +46,21 @@ struct Recovery {
 
 impl Recovery {
     fn run(mut self) {
-        while let Ok(signal) = self.signals.recv() {
+        let mut signatures_seen = 0;
+        loop {
+            let signal = match self.signals.recv_timeout(self.core.config.probe_interval) {
+                Ok(signal) => signal,
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    let signatures = self.core.counters.read().signatures;
+                    if signatures == signatures_seen {
+                        // What is wrong comes back as a signal.
+                        self.core.probe();
+                    }
+                    signatures_seen = signatures;
+                    continue;
+                }
+            };
             if self.core.is_stopping.load(Ordering::SeqCst) {
                 return;
             }

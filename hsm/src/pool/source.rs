@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use cryptoki::object::ObjectHandle;
+use cryptoki::object::{AttributeType, ObjectHandle};
 use tracing::warn;
 
 use crate::error::{HsmError, Remedy};
@@ -38,6 +38,14 @@ pub trait SigningSession: Send {
     /// # Errors
     /// Whatever is wrong; [`HsmError::remedy`] says what the pool does about it.
     fn sign(&mut self, message: &[u8]) -> Result<Vec<u8>, HsmError>;
+
+    /// Looks whether the key is still there, without signing; nothing where there is no such thing.
+    ///
+    /// # Errors
+    /// Whatever is wrong.
+    fn probe(&mut self) -> Result<(), HsmError> {
+        Ok(())
+    }
 
     /// Opens the session again after it was lost, with everything else as it was.
     ///
@@ -153,6 +161,12 @@ impl SigningSession for TokenSession {
         plan.sign(message, |step, input| {
             session.call(|session| session.sign(&(step.mechanism)(), *key, input))
         })
+    }
+
+    fn probe(&mut self) -> Result<(), HsmError> {
+        let key = self.key;
+        let read = self.session.call(|session| session.get_attributes(key, &[AttributeType::Id]));
+        read.map(drop)
     }
 
     fn reopen(&mut self) -> Result<(), HsmError> {

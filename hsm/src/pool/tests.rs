@@ -21,6 +21,7 @@ type Step = Box<dyn FnOnce() -> Result<Vec<u8>, HsmError> + Send>;
 struct Script {
     signs: Arc<Mutex<VecDeque<Step>>>,
     connects: Arc<Mutex<VecDeque<HsmError>>>,
+    probes: Arc<Mutex<VecDeque<HsmError>>>,
     log: Arc<Mutex<Vec<&'static str>>>,
 }
 
@@ -61,6 +62,11 @@ impl SigningSession for Script {
         planned.map_or_else(|| Ok(message.to_vec()), |step| step())
     }
 
+    fn probe(&mut self) -> Result<(), HsmError> {
+        lock(&self.log).push("probe");
+        lock(&self.probes).pop_front().map_or(Ok(()), Err)
+    }
+
     fn reopen(&mut self) -> Result<(), HsmError> {
         lock(&self.log).push("reopen");
         Ok(())
@@ -79,6 +85,7 @@ fn config(sessions: usize, queue_length: usize, dispatch: DispatchChoice) -> Poo
         deadline: PATIENCE,
         backoff_minimum: Duration::from_millis(1),
         backoff_maximum: Duration::from_millis(4),
+        probe_interval: PATIENCE,
         session_copies: None,
     }
 }
@@ -113,6 +120,25 @@ fn a_quick_signer_is_called_inline_and_a_slow_one_on_threads() {
     let pool = script.pool(config(2, 2, DispatchChoice::Auto));
     assert_eq!(pool.dispatch(), Dispatch::Threads);
     assert_eq!(pool.sign_now(b"message").unwrap(), b"message");
+}
+
+#[test]
+fn a_pool_that_nobody_uses_notices_that_its_key_is_gone() {
+    const CKR_DEVICE_REMOVED: u64 = 0x32;
+    for choice in [DispatchChoice::Inline, DispatchChoice::Threads] {
+        let script = Script::default();
+        lock(&script.probes).push_back(failed(CKR_DEVICE_REMOVED, CFunction::SIGN));
+        let mut limits = config(2, 2, choice);
+        limits.probe_interval = Duration::from_millis(1);
+        let pool = script.pool(limits);
+        let began = std::time::Instant::now();
+        while script.count("connect") < 2 || !pool.state().is_up() {
+            assert!(began.elapsed() < PATIENCE, "{}", pool.state());
+            std::thread::yield_now();
+        }
+        assert_eq!(pool.counters().recoveries, 1);
+        assert_eq!(pool.sign_now(b"message").unwrap(), b"message");
+    }
 }
 
 #[test]

@@ -2,22 +2,22 @@
 
 use crate::authority::Running;
 use crate::clock::ClockSnapshot;
-use crate::metrics::{Counter, Metrics};
+use crate::metrics::{Metrics, PoolTotals};
 
 pub(super) fn publish(running: &Running, clock: &ClockSnapshot, metrics: &Metrics) {
     metrics.clock.trusted.set(truth(clock.refusals.is_empty()));
     metrics.clock.assured.set(truth(clock.assured));
-    if let Some(bound) = clock.error_bound {
-        metrics.clock.error_bound_seconds.set(bound.as_secs_f64());
-    }
-    let mut totals = attestamp_hsm::PoolCounters::default();
+    metrics.clock.error_bound_seconds.set(clock.error_bound.map_or(f64::NAN, |bound| bound.as_secs_f64()));
     let mut queued: u32 = 0;
     let mut sessions: u32 = 0;
     for tsu in running.tsus.values() {
         let counters = tsu.pool().counters();
-        totals.failures += counters.failures + counters.expired;
-        totals.busy += counters.busy;
-        totals.recoveries += counters.recoveries + counters.reopened_sessions;
+        let totals = PoolTotals {
+            sign_errors: counters.failures.saturating_add(counters.expired),
+            busy: counters.busy,
+            recoveries: counters.recoveries.saturating_add(counters.reopened_sessions),
+        };
+        metrics.hsm.add(tsu.metrics(), totals);
         queued = queued.saturating_add(u32::try_from(tsu.pool().queued()).unwrap_or(u32::MAX));
         sessions = sessions.saturating_add(u32::try_from(tsu.sessions()).unwrap_or(u32::MAX));
         // Unix seconds fit the 53 bits of a double until long after X.509's last year.
@@ -26,14 +26,6 @@ pub(super) fn publish(running: &Running, clock: &ClockSnapshot, metrics: &Metric
     }
     metrics.hsm.queued.set(f64::from(queued));
     metrics.hsm.sessions.set(f64::from(sessions));
-    raise(&metrics.hsm.sign_errors, totals.failures);
-    raise(&metrics.hsm.busy, totals.busy);
-    raise(&metrics.hsm.recoveries, totals.recoveries);
-}
-
-/// A counter of the pools as it stands; a pool that was replaced by a reload starts again, a counter never falls.
-fn raise(counter: &Counter, total: u64) {
-    counter.add(total.saturating_sub(counter.value()));
 }
 
 fn truth(value: bool) -> f64 {

@@ -354,6 +354,7 @@ fn import(layout: &Layout, args: &ImportArgs) -> anyhow::Result<()> {
         );
     }
     crate::tsu::check_certificate(&chain, &tsu.profile, &key)?;
+    crate::tsu::check_life(&chain, now).context("this certificate cannot issue")?;
     let text: String = chain.all().iter().map(|der| pem::to_pem(PemLabel::Certificate, der)).collect();
     let path = layout.tsu_chain(&args.name);
     write_atomically(&path, text.as_bytes(), FILE_MODE)

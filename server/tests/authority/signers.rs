@@ -132,6 +132,6 @@ fn config(dispatch: DispatchChoice, deadline: Duration) -> PoolConfig {
         deadline,
         backoff_minimum: Duration::from_millis(1),
         backoff_maximum: Duration::from_millis(4),
-        session_copies: None,
+        ..PoolConfig::default()
     }
 }
