@@ -58,7 +58,7 @@ check-lints: ## clippy, warnings denied
 
 .PHONY: check-tests
 check-tests: ## unit, integration, doc and interop tests
-	cargo test --workspace --locked --no-fail-fast
+	ATTESTAMP_PROGRAM='$(abspath $(TARGET_FOLDER))/debug/attestamp' cargo test --workspace --locked --no-fail-fast
 
 .PHONY: check-fuzz
 check-fuzz: ## a smoke run of each fuzz target (RUNS=20000)

@@ -156,9 +156,6 @@ impl Config {
             if let Some(issuer) = section.issuer.as_ref().filter(|issuer| !file.ca.contains_key(*issuer)) {
                 return Err(value(format!("ca.{name}.issuer"), format!("there is no [ca.{issuer}]")));
             }
-            if chain_of(&file.ca, name) > file.ca.len() {
-                return Err(value(format!("ca.{name}.issuer"), "leads back to itself"));
-            }
             if section.crl_days == 0 {
                 return Err(value(format!("ca.{name}.crl-days"), "must be at least 1"));
             }
@@ -298,12 +295,6 @@ fn check_server(server: &ServerSection) -> Result<(), ConfigError> {
         url.parse::<PublicUrl>().map_err(|error| value("server.public-url", error.to_string()))?;
     }
     Ok(())
-}
-
-/// How many CAs stand in the chain from `name` upwards; more than there are if it goes round.
-fn chain_of(authorities: &BTreeMap<String, CaSection>, name: &str) -> usize {
-    let issuer = |name: &String| authorities.get(name).and_then(|ca| ca.issuer.clone());
-    std::iter::successors(Some(name.to_owned()), issuer).take(authorities.len() + 1).count()
 }
 
 fn http_limits(section: &LimitsSection, server: &ServerSection) -> Result<HttpLimits, ConfigError> {

@@ -1,8 +1,10 @@
 //! `tsu new`, `csr`, `import` and `list`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use attestamp::clock::system_time;
+use attestamp_certs::UnixTime;
 
 use crate::place::{Place, openssl};
 
@@ -75,6 +77,13 @@ fn import_refuses_what_is_not_a_chain_for_the_tsu_s_key_and_keeps_the_old_one() 
         place.run(&["tsu", "import", "default", &chain(&place, &content)]).refused(&[word]);
         assert_eq!(read(layout.tsu_chain("default")), good);
     }
+    let tomorrow = system_time().as_secs() + 86_400;
+    place.renew_certificate("default", UnixTime::since_unix_epoch(Duration::from_secs(tomorrow)));
+    let early = read(layout.tsu_chain("default"));
+    std::fs::write(layout.tsu_chain("default"), &good).unwrap();
+    place.run(&["tsu", "import", "default", &chain(&place, &early)]).refused(&["not valid before"]);
+    assert_eq!(read(layout.tsu_chain("default")), good);
+
     let absent = text(&place.root().join("absent.pem"));
     place.run(&["tsu", "import", "default", &absent]).refused(&["cannot read", "absent.pem"]);
     place.run(&["tsu", "import", "default", &chain(&place, &good)]).succeeded();
