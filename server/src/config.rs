@@ -19,9 +19,7 @@ use std::time::Duration;
 use attestamp_hsm::{ModuleSource, PinSource, Pkcs11Uri};
 use attestamp_tsa::{Compatibility, MAX_REQUEST_LENGTH, Profile};
 
-use file::{
-    CaSection, ClockAssurance, ClockSection, ConfigFile, LeapSecond, LimitsSection, TokenSection, TsuSection,
-};
+use file::{ClockAssurance, ClockSection, ConfigFile, LeapSecond, LimitsSection, TokenSection, TsuSection};
 pub use file::{LogSection, ServerSection};
 
 use crate::clock::{ClockConfig, ClockMode, LeapSecondMode};
