@@ -142,6 +142,18 @@ async fn a1_9_a_signer_that_stalls_past_the_deadline_is_system_failure() {
     tokio::time::timeout(PATIENCE, again).await.expect("a token once the signer goes on");
 }
 
+/// RFC 3161 §2.4.2, accuracy: a token whose genTime is older than it claims does not leave.
+#[tokio::test]
+async fn a_signature_too_late_for_the_accuracy_is_system_failure() {
+    let fixture = Fixture::new();
+    let (signer, _pool) = Signer::of(&fixture, "default", inline());
+    signer.takes(&fixture, Duration::from_secs(3));
+    assert_eq!(rejection(fixture.stamp(None, query().to_der()).await), FAILURE);
+    assert_eq!(signer.calls(), 1);
+    fixture.pass(Duration::from_secs(1));
+    fixture.granted(None).await;
+}
+
 fn is_granted(outcome: &StampOutcome) -> bool {
     matches!(outcome, StampOutcome::Reply { outcome: Outcome::Granted, .. })
 }

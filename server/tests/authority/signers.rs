@@ -66,6 +66,15 @@ impl Signer {
         Stall { begun, _release: release }
     }
 
+    /// The next signature takes so long by the fixture's clock.
+    pub(crate) fn takes(&self, fixture: &Fixture, duration: Duration) {
+        let time = Arc::clone(&fixture.time);
+        self.step(move || {
+            time.advance(duration);
+            Ok(())
+        });
+    }
+
     fn step(&self, step: impl FnOnce() -> Result<(), HsmError> + Send + 'static) {
         self.steps.lock().unwrap().push_back(Box::new(step));
     }

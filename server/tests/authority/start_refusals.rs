@@ -137,3 +137,17 @@ fn f8_kernel_mode_does_not_start_on_a_clock_that_nobody_vouches_for() {
     let error = ClockGate::start(place.config().clock, Arc::new(time), mark).unwrap_err();
     assert!(matches!(error, ClockStartError::NotAssured { .. }), "{error:?}");
 }
+
+/// EN 319 421 7.7.1 and 319 422 §6.2, beyond what the profile alone can keep.
+#[test]
+fn etsi_is_held_against_the_clock_and_the_certificate() {
+    let place = Place::new(&["default"]);
+    place.edit("# etsi = \"off\"", "etsi = \"etsi\"");
+    place.edit("# accuracy-seconds = 2", "accuracy-seconds = 1");
+    place.edit("# time-precision = \"seconds\"", "time-precision = \"milliseconds\"");
+    let error = refusal(place.start());
+    assert!(matches!(error, TsuError::Etsi(_)) && error.to_string().contains("clock.mode"), "{error}");
+    place.edit("\nmode = \"system\"", "\nmode = \"kernel\"");
+    let error = refusal(place.start());
+    assert!(error.to_string().contains("organizationIdentifier"), "{error}");
+}
