@@ -1,4 +1,4 @@
-//! Whether a token could be issued now, and what will stop that soon: `GET /readyz`, the page and `attestamp status`.
+//! Whether a token could be issued now, and what will stop that soon: `GET /readyz`, the page and `attestamp check`.
 //!
 //! The judgement is made afresh at each call from the clock, the pools, the store of the tokens and the certificates,
 //! so that it cannot drift from what a request would meet.

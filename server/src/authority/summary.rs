@@ -1,4 +1,4 @@
-//! One TSU as `GET /tsa` and `attestamp tsu list` show it.
+//! One TSU as `GET /tsa` and the page show it.
 
 use std::time::Duration;
 
