@@ -120,10 +120,11 @@ fn no_signature_is_made_with_another_pools_key_while_the_module_is_finalised_aga
             }
             let _all_stop_with_me = EndsWithMe(&is_over);
             for _ in 0..40 {
-                let (first, second) = (pools[0].0.counters(), pools[1].0.counters());
                 fixture.module.dangerous_finalise().unwrap();
+                // Counted from here: signatures made before would not show that the module is up again.
+                let (first, second) = (pools[0].0.counters(), pools[1].0.counters());
                 let deadline = Instant::now() + PATIENCE;
-                // Until both have signed again since.
+                // Until both have signed again; fewer than 20 calls can have been under way.
                 while pools[0].0.counters().signatures < first.signatures + 20
                     || pools[1].0.counters().signatures < second.signatures + 20
                 {
