@@ -32,16 +32,11 @@ struct Verdict {
 
 /// A token over this one's signature.
 #[derive(Debug, Serialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-enum Nested {
-    Holds {
-        trusted: bool,
-        #[serde(flatten)]
-        token: Token,
-    },
-    NotTrusted {
-        trusted: bool,
-    },
+struct Nested {
+    /// Whether it leads to one of the roots given; otherwise nothing more is said of it.
+    trusted: bool,
+    #[serde(flatten)]
+    token: Option<Token>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,8 +89,8 @@ impl From<&VerifiedToken> for Token {
 impl From<&NestedToken> for Nested {
     fn from(nested: &NestedToken) -> Self {
         match nested {
-            NestedToken::Holds(token) => Self::Holds { trusted: true, token: Token::from(&**token) },
-            NestedToken::NotTrusted => Self::NotTrusted { trusted: false },
+            NestedToken::Holds(token) => Self { trusted: true, token: Some(Token::from(&**token)) },
+            NestedToken::NotTrusted => Self { trusted: false, token: None },
         }
     }
 }
@@ -147,12 +142,12 @@ pub(super) fn holds(out: &mut impl Write, verified: &VerifiedToken, json: bool) 
 }
 
 fn nested_line(nested: &Nested) -> String {
-    match nested {
-        Nested::Holds { token, .. } => format!(
+    match &nested.token {
+        Some(token) => format!(
             "a token over this signature holds: {}, {}, by {}, root {}",
             token.time, token.signature_algorithm, token.signer, token.root
         ),
-        Nested::NotTrusted { .. } => {
+        None => {
             "a token over this signature leads to no trusted root and proves nothing: give its root with --ca"
                 .to_owned()
         }

@@ -1,12 +1,13 @@
 //! Tokens that carry a token over their signature value: what must hold of it, and what a verifier who insists gains.
 
+use std::time::Duration;
+
 use attestamp_certs::{
     CertificateDer, CertificateSerial, HashAlgorithm, Issuer, MlDsa, RootParameters, SignatureAlgorithm,
     Subject, SubjectFields, TrustAnchors, TsuParameters, UnixTime, UnsignedCertificate, Validity,
 };
 use ml_dsa::signature::Signer as _;
 use rcgen::{KeyPair, SigningKey as _};
-use std::time::Duration;
 
 use super::forgery::DATA;
 use crate::strict_der::{element, tag};
@@ -24,10 +25,12 @@ use crate::{
 const NOW: u64 = 1_770_091_506;
 const YEAR: u64 = 365 * 86_400;
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 struct Key {
     spki_der: Vec<u8>,
     algorithm: SignatureAlgorithm,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 impl Key {
