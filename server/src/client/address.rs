@@ -52,6 +52,17 @@ impl Address {
     pub fn port(&self) -> u16 {
         self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
+
+    /// Whether a request to the other URL goes to the same place: case, a port that is written or not, and an empty path
+    /// make no difference.
+    #[must_use]
+    pub fn is_same_place_as(&self, other: &Self) -> bool {
+        let place = |address: &Self| {
+            let path = address.0.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+            (address.is_tls(), address.host().to_ascii_lowercase(), address.port(), path)
+        };
+        place(self) == place(other)
+    }
 }
 
 impl FromStr for Address {
@@ -87,6 +98,23 @@ mod tests {
         assert_eq!((address.host(), address.port(), address.is_tls()), ("::1", 3161, false));
         let address: Address = "http://tsa.example".parse().unwrap();
         assert_eq!(address.port(), 80);
+    }
+
+    #[test]
+    fn one_place_has_several_spellings() {
+        let same = |one: &str, other: &str| {
+            one.parse::<Address>().unwrap().is_same_place_as(&other.parse::<Address>().unwrap())
+        };
+        assert!(same("http://tsa.example", "http://TSA.example:80/"));
+        assert!(same("https://tsa.example/tsa", "https://tsa.example:443/tsa"));
+        for other in [
+            "https://tsa.example/",
+            "http://tsa.example/tsa",
+            "http://tsa.example/?a",
+            "http://tsa.example:81/",
+        ] {
+            assert!(!same("http://tsa.example/", other), "{other}");
+        }
     }
 
     #[test]

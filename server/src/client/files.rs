@@ -1,6 +1,8 @@
-//! Stamps files, several at a time: reads and hashes each, gets its token, writes its reply.
+//! Stamps files, several at a time: reads and hashes each, gets its token or its two tokens, writes the replies.
 //!
-//! A file that fails does not stop the others. Files are read in pieces, never whole, on the runtime's blocking threads.
+//! A file that fails does not stop the others, and of two replies for a file the failure of one does not stop the other:
+//! both are of the same hash value and neither is of the other. Files are read in pieces, never whole, on the runtime's
+//! blocking threads.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +14,7 @@ use attestamp_certs::{Digest, HashAlgorithm};
 use tokio::sync::mpsc;
 
 use super::output::{self, OutputError};
-use super::retry::Pause;
+use super::retry::{Pause, RealPause};
 use super::stamper::{NotStamped, Stamped, Stamper};
 
 /// How much of a file is in memory at a time.
@@ -25,6 +27,17 @@ pub struct FileJob {
     pub input: Input,
     /// Where the reply goes.
     pub output: PathBuf,
+    /// Where the second authority's reply goes, if one is asked.
+    pub dual_output: Option<PathBuf>,
+}
+
+/// Who is asked for each file.
+#[derive(Debug, Clone)]
+pub struct Stampers<P = RealPause> {
+    /// For the reply that goes to [`FileJob::output`].
+    pub first: Stamper<P>,
+    /// For the reply that goes to [`FileJob::dual_output`].
+    pub dual: Option<Stamper<P>>,
 }
 
 /// What is stamped.
@@ -50,20 +63,30 @@ impl std::fmt::Display for Input {
 pub struct FileOutcome {
     /// Which of the jobs.
     pub position: usize,
-    /// The token, which is written, or why there is none.
-    pub result: Result<StampedFile, FileError>,
+    /// What was got for it, or why nobody was asked.
+    pub result: Result<AskedFile, FileError>,
 }
 
-/// A file that is stamped.
+/// A file for which the authorities were asked.
 #[derive(Debug)]
-pub struct StampedFile {
+pub struct AskedFile {
     /// The file's hash value.
     pub imprint: Digest,
-    /// Its token.
-    pub stamped: Stamped,
+    /// The token, which is written, or why there is none.
+    pub first: Result<Stamped, FileError>,
+    /// The same of the second authority, if one was asked.
+    pub dual: Option<Result<Stamped, FileError>>,
 }
 
-/// Why a file has no reply.
+impl AskedFile {
+    /// Whether every reply that was asked for is written.
+    #[must_use]
+    pub fn is_stamped(&self) -> bool {
+        self.first.is_ok() && self.dual.as_ref().is_none_or(Result::is_ok)
+    }
+}
+
+/// Why a file, or one of its authorities, gave no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file cannot be read.
@@ -88,7 +111,7 @@ pub enum FileError {
 
 /// Stamps all `jobs`, `parallel` at a time, and reports each as it is done.
 pub async fn stamp_all<P: Pause + Clone + Send + Sync + 'static>(
-    stamper: Stamper<P>,
+    stampers: Stampers<P>,
     jobs: Vec<FileJob>,
     parallel: usize,
     overwrite: bool,
@@ -98,13 +121,13 @@ pub async fn stamp_all<P: Pause + Clone + Send + Sync + 'static>(
     let next = Arc::new(AtomicUsize::new(0));
     let (results, mut outcomes) = mpsc::channel(parallel.max(1));
     for _ in 0..parallel.clamp(1, jobs.len().max(1)) {
-        let (stamper, jobs, next, results) =
-            (stamper.clone(), Arc::clone(&jobs), Arc::clone(&next), results.clone());
+        let (stampers, jobs, next, results) =
+            (stampers.clone(), Arc::clone(&jobs), Arc::clone(&next), results.clone());
         tokio::spawn(async move {
             loop {
                 let position = next.fetch_add(1, Ordering::Relaxed);
                 let Some(job) = jobs.get(position) else { return };
-                let result = stamp_one(&stamper, job, overwrite).await;
+                let result = stamp_one(&stampers, job, overwrite).await;
                 if results.send(FileOutcome { position, result }).await.is_err() {
                     return;
                 }
@@ -118,17 +141,38 @@ pub async fn stamp_all<P: Pause + Clone + Send + Sync + 'static>(
 }
 
 async fn stamp_one<P: Pause>(
-    stamper: &Stamper<P>,
+    stampers: &Stampers<P>,
     job: &FileJob,
     overwrite: bool,
-) -> Result<StampedFile, FileError> {
-    output::check_free(&job.output, overwrite)?;
-    let (hash, input) = (stamper.options.hash, job.input.clone());
+) -> Result<AskedFile, FileError> {
+    // Both before anybody is asked: half a pair that nobody wanted would be left otherwise.
+    for output in std::iter::once(&job.output).chain(&job.dual_output) {
+        output::check_free(output, overwrite)?;
+    }
+    let (hash, input) = (stampers.first.options.hash, job.input.clone());
     let imprint = blocking(move || digest(hash, &input).map_err(|source| FileError::Read { source })).await?;
+    let first = get_reply(&stampers.first, imprint, &job.output, overwrite);
+    let dual = async {
+        match stampers.dual.as_ref().zip(job.dual_output.as_ref()) {
+            Some((stamper, output)) => Some(get_reply(stamper, imprint, output, overwrite).await),
+            None => None,
+        }
+    };
+    let (first, dual) = tokio::join!(first, dual);
+    Ok(AskedFile { imprint, first, dual })
+}
+
+/// Written as soon as it is there: it does not wait for the other authority.
+async fn get_reply<P: Pause>(
+    stamper: &Stamper<P>,
+    imprint: Digest,
+    output: &Path,
+    overwrite: bool,
+) -> Result<Stamped, FileError> {
     let stamped = stamper.stamp(imprint).await?;
-    let (path, reply) = (job.output.clone(), stamped.reply.clone());
+    let (path, reply) = (output.to_owned(), stamped.reply.clone());
     blocking(move || Ok(output::write(&path, &reply, overwrite)?)).await?;
-    Ok(StampedFile { imprint, stamped })
+    Ok(stamped)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use attestamp_certs::{Digest, HashAlgorithm};
+use attestamp_certs::{Digest, HashAlgorithm, SignatureAlgorithm};
 use attestamp_tsa::PolicyOid;
 use attestamp_tsa::verify::TokenInvalid;
 use bytes::Bytes;
@@ -33,8 +33,9 @@ pub struct StampOptions {
     pub retries: u32,
 }
 
-/// Verifies a reply further than [`Query::check`] does: against roots. Given the reply and the query that it answers.
-pub type TokenCheck = dyn Fn(&[u8], &Query) -> Result<(), TokenInvalid> + Send + Sync;
+/// Verifies a reply further than [`Query::check`] does: against roots. Given the reply and the query that it answers, it
+/// gives what the token is signed with.
+pub type TokenCheck = dyn Fn(&[u8], &Query) -> Result<SignatureAlgorithm, TokenInvalid> + Send + Sync;
 
 /// Asks authorities for tokens.
 #[derive(Clone)]
@@ -71,6 +72,8 @@ pub struct Stamped {
     pub serial: String,
     /// Its policy.
     pub policy: String,
+    /// What it is signed with, if a [`TokenCheck`] verified it.
+    pub verified: Option<SignatureAlgorithm>,
     /// What went wrong before.
     pub failed_attempts: Vec<FailedAttempt>,
 }
@@ -129,14 +132,18 @@ impl<P: Pause> Stamper<P> {
             Reply::Rejected(response) => return Err(AttemptError::rejected(&response)),
         };
         query.check(&claims).map_err(|field| AttemptError::ForAnotherRequest { field })?;
-        if let Some(check) = &self.check {
-            check(&reply, &query).map_err(|source| AttemptError::Invalid { source: Box::new(source) })?;
-        }
+        let verified = match &self.check {
+            Some(check) => Some(
+                check(&reply, &query).map_err(|source| AttemptError::Invalid { source: Box::new(source) })?,
+            ),
+            None => None,
+        };
         Ok(Stamped {
             address: address.clone(),
             time: claims.rfc3339(),
             serial: claims.serial_hexadecimal(),
             policy: claims.policy_dotted(),
+            verified,
             failed_attempts: Vec::new(),
             reply,
         })

@@ -2,11 +2,12 @@
 //!
 //! The chain must hold at the token's own time. Revocation is not looked at: lists are for `attestamp verify`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use attestamp_certs::TrustAnchors;
 use attestamp_certs::chain::TrustAnchorsInvalid;
+use attestamp_certs::pem::{PemInvalid, certificates_from_pem};
 use attestamp_tsa::verify::{Expectations, ExpectedImprint, ExpectedNonce, verify_token};
 
 use super::query::Query;
@@ -15,7 +16,7 @@ use super::stamper::TokenCheck;
 /// Why nothing can be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerificationSetupError {
-    /// The file of roots cannot be read.
+    /// A file of roots cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
@@ -23,25 +24,37 @@ pub enum VerificationSetupError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file holds no roots that can be used.
+    /// A file of roots holds no certificates in PEM.
     #[error("{} cannot be used", path.display())]
-    Roots {
+    Pem {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: PemInvalid,
+    },
+    /// The files hold no roots that can be used.
+    #[error("the certificates of --ca cannot be used")]
+    Roots {
         /// Why.
         source: TrustAnchorsInvalid,
     },
 }
 
-/// A check against the roots (and with the intermediates) of a PEM file.
+/// A check against the roots (and with the intermediates) of PEM files, which all replies are held against.
 ///
 /// # Errors
-/// When the file cannot be used.
-pub fn against_roots(path: &Path) -> Result<Arc<TokenCheck>, VerificationSetupError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| VerificationSetupError::Unreadable { path: path.to_owned(), source })?;
-    let anchors = TrustAnchors::from_pem(&text)
-        .map_err(|source| VerificationSetupError::Roots { path: path.to_owned(), source })?;
+/// When a file cannot be used.
+pub fn against_roots(paths: &[PathBuf]) -> Result<Arc<TokenCheck>, VerificationSetupError> {
+    let mut certificates = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| VerificationSetupError::Unreadable { path: path.clone(), source })?;
+        let found = certificates_from_pem(&text)
+            .map_err(|source| VerificationSetupError::Pem { path: path.clone(), source })?;
+        certificates.extend(found);
+    }
+    let anchors = TrustAnchors::from_certificates(certificates)
+        .map_err(|source| VerificationSetupError::Roots { source })?;
     Ok(Arc::new(move |reply: &[u8], query: &Query| {
         let expected = Expectations {
             imprint: ExpectedImprint::DigestOf(query.hash, query.imprint.as_ref()),
@@ -55,6 +68,6 @@ pub fn against_roots(path: &Path) -> Result<Arc<TokenCheck>, VerificationSetupEr
             crls: &[],
             at: None,
         };
-        verify_token(reply, &expected).map(drop)
+        verify_token(reply, &expected).map(|token| token.signature_algorithm)
     }))
 }

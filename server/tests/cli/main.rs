@@ -8,6 +8,8 @@
     reason = "a failed unwrap is a failed test; the allowance in clippy.toml does not reach functions beside the tests"
 )]
 
+mod stamp;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

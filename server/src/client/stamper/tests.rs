@@ -218,3 +218,12 @@ async fn a_token_that_does_not_verify_is_refused_with_the_reason() {
     assert_eq!(server.hits(), 1);
     assert!(failure.to_string().contains(&format!("does not verify: {}", TokenInvalid::Policy)), "{failure}");
 }
+
+#[tokio::test]
+async fn what_a_verified_token_is_signed_with_is_kept() {
+    let server = TestServer::start(|_, request| good(request)).await;
+    let mut stamper = stamper(&[&server.address]);
+    assert_eq!(stamper.stamp(imprint()).await.unwrap().verified, None);
+    stamper.check = Some(Arc::new(|_, _| Ok(SignatureAlgorithm::Ed25519)));
+    assert_eq!(stamper.stamp(imprint()).await.unwrap().verified, Some(SignatureAlgorithm::Ed25519));
+}
