@@ -8,6 +8,7 @@ mod activity;
 mod address;
 mod backend;
 mod body;
+pub(crate) mod commands;
 mod connection;
 mod limits;
 mod listener;
@@ -23,6 +24,7 @@ mod router;
 mod server;
 mod timed_io;
 mod tls;
+pub(crate) mod tsu_view;
 
 pub use self::{
     activity::Overdue,

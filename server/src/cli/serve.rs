@@ -4,6 +4,7 @@
 //! SIGHUP (or `attestamp reload`) reads configuration and certificates again; SIGTERM and SIGINT end it.
 
 mod background;
+mod first_commands;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -20,10 +21,12 @@ use crate::authority::Authority;
 use crate::clock::{ClockGate, ClockTicker, HighWaterMark, SAMPLE_INTERVAL, SystemTimeSource, TimeSource};
 use crate::config::Config;
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
+use crate::http::tsu_view::TsuView;
 use crate::http::{Bound, ListenerConfig, PublicUrl, ServeConfig, Tls, TlsPaths, raise_open_file_limit};
 use crate::log::{self, LogConfig};
 use crate::metrics::Metrics;
 use crate::serial::SerialSource;
+use first_commands::print_commands;
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
@@ -81,7 +84,7 @@ async fn serve(layout: &Layout, config: Config, args: ServeArgs) -> anyhow::Resu
     let authority = Arc::new(start(layout, config, &clock, &metrics)?);
     let background =
         background::start(layout.clone(), Arc::clone(&authority), Arc::clone(&metrics), tls, hangup);
-    announce(layout, scheme, address, &args)?;
+    announce(layout, &authority, &format!("{scheme}://{address}"), address, &args)?;
     let stopped = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -122,33 +125,30 @@ pub(super) fn tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     Ok(Some(Tls::load(TlsPaths { certificate: certificate.clone(), key: key.clone() })?))
 }
 
-/// Says where it listens: to people with the three commands, to programs in `state/listening`.
-fn announce(layout: &Layout, scheme: &str, address: SocketAddr, args: &ServeArgs) -> anyhow::Result<()> {
+/// Says where it listens: to people with the commands to begin with, to programs in `state/listening`.
+fn announce(
+    layout: &Layout,
+    authority: &Arc<Authority>,
+    url: &str,
+    address: SocketAddr,
+    args: &ServeArgs,
+) -> anyhow::Result<()> {
     let path = layout.listening_file();
     write_atomically(&path, format!("{address}\n").as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", path.display()))?;
     // Nobody may be reading: that is no reason not to serve.
-    let _ = print_address(scheme, address, args.print_commands);
+    let _ = print_address(&TsuView::all(authority), url, args.print_commands);
     Ok(())
 }
 
-fn print_address(scheme: &str, address: SocketAddr, commands: bool) -> std::io::Result<()> {
+fn print_address(tsus: &[TsuView], url: &str, commands: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "attestamp listening on {scheme}://{address}")?;
+    writeln!(out, "attestamp listening on {url}")?;
     if commands || out.is_terminal() {
-        let url = format!("{scheme}://{address}");
-        writeln!(
-            out,
-            "\nTo stamp FILE and verify the stamp, in another terminal:\n\n  \
-             openssl ts -query -data FILE -sha256 -cert -out FILE.tsq\n  \
-             curl -sS -H 'Content-Type: application/timestamp-query' --data-binary @FILE.tsq {url}/ -o FILE.tsr\n  \
-             curl -sS {url}/pki/root.pem -o root.pem && openssl ts -verify -in FILE.tsr -queryfile FILE.tsq -CAfile \
-             root.pem\n"
-        )?;
+        print_commands(&mut out, tsus, url)?;
     }
     out.flush()
 }
-
 /// How often the metrics of clock, keys and pools are brought up to date.
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often CRLs and expiry are looked at.

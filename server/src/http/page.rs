@@ -15,10 +15,12 @@ use hyper::{
 };
 
 use super::{
+    commands::{self, Commands},
     origin::PublicUrl,
     reply::{Reply, reply},
+    tsu_view::{Kind, TsuView},
 };
-use crate::authority::{Readiness, TsuSummary};
+use crate::authority::Readiness;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const CSS: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
@@ -29,6 +31,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
+/// Said of the keys that are not [`Kind::Classical`].
+const ONLY_CMS: &str =
+    "<p>No version of <code>openssl ts</code> verifies this key; the commands below do.</p>\n";
+
 const FIXED: [(HeaderName, HeaderValue); 4] = [
     (CONTENT_SECURITY_POLICY, POLICY),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -36,16 +42,11 @@ const FIXED: [(HeaderName, HeaderValue); 4] = [
     (VARY, HeaderValue::from_static("Accept, Host")),
 ];
 
-/// The page. `has_root` says whether `/pki/root.pem` is there; the default TSU's chain serves otherwise.
-pub(crate) fn page(
-    tsus: &[TsuSummary],
-    readiness: &Readiness,
-    url: &PublicUrl,
-    has_root: bool,
-) -> Response<Reply> {
+/// The page.
+pub(crate) fn page(tsus: &[TsuView], readiness: &Readiness, url: &PublicUrl) -> Response<Reply> {
     let mut html = String::with_capacity(8 * 1024);
     // Writing into a String does not fail.
-    let _ = write_page(&mut html, tsus, readiness, url, has_root);
+    let _ = write_page(&mut html, tsus, readiness, url);
     let mut response = reply(StatusCode::OK, HTML, Bytes::from(html));
     response.headers_mut().extend(FIXED.map(|(name, value)| (Some(name), value)));
     response
@@ -59,13 +60,7 @@ pub(crate) fn style() -> Response<Reply> {
     response
 }
 
-fn write_page(
-    html: &mut String,
-    tsus: &[TsuSummary],
-    readiness: &Readiness,
-    url: &PublicUrl,
-    has_root: bool,
-) -> fmt::Result {
+fn write_page(html: &mut String, tsus: &[TsuView], readiness: &Readiness, url: &PublicUrl) -> fmt::Result {
     html.push_str(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -76,7 +71,7 @@ fn write_page(
     );
     write_state(html, readiness)?;
     write_tsus(html, tsus)?;
-    write_commands(html, tsus, url, has_root)?;
+    write_commands(html, tsus, url)?;
     write!(
         html,
         "<footer><a href=\"tsa\">TSUs as JSON</a> · <a href=\"readyz\">readiness</a> · \
@@ -113,7 +108,7 @@ fn write_state(html: &mut String, readiness: &Readiness) -> fmt::Result {
     Ok(())
 }
 
-fn write_tsus(html: &mut String, tsus: &[TsuSummary]) -> fmt::Result {
+fn write_tsus(html: &mut String, tsus: &[TsuView]) -> fmt::Result {
     html.push_str("<h2>Timestamping units</h2>\n");
     if tsus.is_empty() {
         html.push_str("<p>None is configured.</p>\n");
@@ -121,43 +116,96 @@ fn write_tsus(html: &mut String, tsus: &[TsuSummary]) -> fmt::Result {
     }
     html.push_str(
         "<div class=\"scroll\"><table>\n<tr><th>Name</th><th>Algorithm</th><th>Policy</th><th>Accuracy</th>\
-         <th>Issues until</th><th>Chain</th></tr>\n",
+         <th>Issues until</th><th>Certificates</th></tr>\n",
     );
     for tsu in tsus {
-        let name = Escaped(&tsu.name);
-        let default = if tsu.default { " (answers at /)" } else { "" };
-        write!(html, "<tr><td>{name}{default}</td><td>{}</td><td>", Escaped(&tsu.algorithm))?;
-        for (at, policy) in tsu.policies.iter().enumerate() {
+        let summary = &tsu.summary;
+        let name = Escaped(&summary.name);
+        let default = if summary.default { "<br>answers at /" } else { "" };
+        let strength = if summary.post_quantum { "<br>post-quantum" } else { "" };
+        write!(html, "<tr><td>{name}{default}</td><td>{}{strength}", Escaped(&summary.algorithm))?;
+        if let Some(nested) = &summary.nested_tsu {
+            write!(html, "<br>with a token of {}", Escaped(nested))?;
+        }
+        html.push_str("</td><td>");
+        for (at, policy) in summary.policies.iter().enumerate() {
             write!(html, "{}{}", if at == 0 { "" } else { "<br>" }, Escaped(policy))?;
         }
         writeln!(
             html,
-            "</td><td>{} s</td><td>{}</td><td><a href=\"tsa/{name}/chain.pem\">PEM</a></td></tr>",
-            tsu.accuracy_seconds,
-            Escaped(&tsu.key_not_after)
+            "</td><td>{} s</td><td>{}</td><td><a href=\"{}\">chain</a>, <a href=\"{}\">root</a></td></tr>",
+            summary.accuracy_seconds,
+            Escaped(summary.key_not_after.split('T').next().unwrap_or_default()),
+            Escaped(&tsu.chain()),
+            Escaped(&tsu.root)
         )?;
     }
     html.push_str("</table></div>\n");
     Ok(())
 }
 
-fn write_commands(html: &mut String, tsus: &[TsuSummary], url: &PublicUrl, has_root: bool) -> fmt::Result {
-    let default = tsus.iter().find(|tsu| tsu.default).or_else(|| tsus.first());
-    let root = match default {
-        Some(tsu) if !has_root => format!("tsa/{}/chain.pem", tsu.name),
-        Some(_) | None => "pki/root.pem".to_owned(),
-    };
-    let (url, root) = (url.to_string(), Escaped(&root));
-    let url = Escaped(&url);
-    write!(
+fn write_commands(html: &mut String, tsus: &[TsuView], url: &PublicUrl) -> fmt::Result {
+    let url = url.to_string();
+    for (at, (tsu, suffix)) in commands::shown(tsus).into_iter().enumerate() {
+        let (name, algorithm) = (Escaped(&tsu.summary.name), Escaped(&tsu.summary.algorithm));
+        if at == 0 {
+            html.push_str("<h2>Stamp a file</h2>\n");
+        } else {
+            writeln!(html, "<h2>With the TSU {name} ({algorithm})</h2>")?;
+        }
+        match tsu.kind {
+            Kind::Classical => {}
+            Kind::EdDsa => html.push_str(ONLY_CMS),
+            Kind::PostQuantum => {
+                if tsu.summary.post_quantum {
+                    html.push_str("<p>For timestamps that must outlast quantum computers.</p>\n");
+                }
+                html.push_str(ONLY_CMS);
+            }
+        }
+        write_stamp_and_verify(html, &Commands { url: &url, tsu, suffix: &suffix })?;
+    }
+    if let Some(command) = commands::dual(&url, tsus) {
+        html.push_str(
+            "<h2>Both at once</h2>\n<p>A timestamp that every tool verifies, and one that lasts, as FILE.tsr and \
+             FILE.dual.tsr:</p>\n",
+        );
+        write_pre(html, &[command])?;
+    }
+    Ok(())
+}
+
+fn write_stamp_and_verify(html: &mut String, commands: &Commands<'_>) -> fmt::Result {
+    let root = Escaped(&commands.tsu.root);
+    html.push_str("<p>Make a request that holds the file's hash, and send it:</p>\n");
+    write_pre(html, &commands.stamp())?;
+    writeln!(
         html,
-        "<h2>Stamp a file</h2>\n<p>Make a request that holds the file's hash, and send it:</p>\n\
-         <pre>openssl ts -query -data FILE -sha256 -cert -out FILE.tsq\n\
-         curl -sSf -H 'Content-Type: application/timestamp-query' --data-binary @FILE.tsq -o FILE.tsr {url}/tsa</pre>\n\
-         <h2>Verify it</h2>\n<p>Fetch the <a href=\"{root}\">root certificate</a> once, over a way that you trust, and \
-         keep it:</p>\n<pre>curl -sSf -o root.pem {url}/{root}\n\
-         openssl ts -verify -data FILE -in FILE.tsr -CAfile root.pem</pre>\n"
-    )
+        "<p>Fetch the <a href=\"{root}\">root certificate</a> once, over a way that you trust, and keep it. Then \
+         verify:</p>"
+    )?;
+    match commands.tsu.kind {
+        Kind::Classical => write_pre(html, &[commands.fetch_root(), commands.openssl_ts()]),
+        Kind::EdDsa | Kind::PostQuantum => {
+            write_pre(html, &[commands.fetch_root(), commands.attestamp()])?;
+            html.push_str(
+                "<p>Or with OpenSSL 3.5 or later. It verifies signature and certificates, but not that the timestamp \
+                 is for this file: the last two commands show both hashes, which must be the same.</p>\n",
+            );
+            write_pre(html, &commands.openssl_cms())
+        }
+    }
+}
+
+fn write_pre(html: &mut String, lines: &[String]) -> fmt::Result {
+    html.push_str("<pre>");
+    for (at, line) in lines.iter().enumerate() {
+        // Each is a block of its own, within which a line break at its end shows nothing, but is copied.
+        let end = if at + 1 == lines.len() { "" } else { "\n" };
+        write!(html, "<code>{}{end}</code>", Escaped(line))?;
+    }
+    html.push_str("</pre>\n");
+    Ok(())
 }
 
 /// Text as HTML, in elements and in quoted attributes.
@@ -182,14 +230,14 @@ impl fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authority::ReadinessNote;
+    use crate::authority::{ReadinessNote, TsuSummary};
 
-    fn tsu(name: &str) -> TsuSummary {
-        TsuSummary {
+    fn tsu(name: &str, algorithm: &str, kind: Kind, root: &str) -> TsuView {
+        let summary = TsuSummary {
             name: name.to_owned(),
-            default: true,
-            algorithm: "p-256".to_owned(),
-            post_quantum: false,
+            default: false,
+            algorithm: algorithm.to_owned(),
+            post_quantum: kind == Kind::PostQuantum,
             nested_tsu: None,
             policies: vec!["1.2.3".to_owned(), "1.2.4".to_owned()],
             accepted_hashes: vec!["sha256".to_owned()],
@@ -199,45 +247,90 @@ mod tests {
             key_not_after: "2027-01-01T00:00:00Z".to_owned(),
             certificate_serial: "01".to_owned(),
             ready: true,
-        }
+        };
+        TsuView { summary, kind, root: root.to_owned() }
     }
 
-    fn html(tsus: &[TsuSummary], time_assured: bool, has_root: bool) -> String {
+    fn classical() -> TsuView {
+        let mut tsu = tsu("default", "p-256", Kind::Classical, "pki/root.pem");
+        tsu.summary.default = true;
+        tsu
+    }
+
+    fn post_quantum() -> TsuView {
+        tsu("pq", "ml-dsa-65", Kind::PostQuantum, "pki/pq-root.pem")
+    }
+
+    fn html(tsus: &[TsuView], time_assured: bool) -> String {
         let note = ReadinessNote { tsu: None, code: "x", detail: "a <b> & \"c\"".to_owned() };
         let readiness = Readiness { ready: true, time_assured, reasons: Vec::new(), warnings: vec![note] };
         let mut html = String::new();
-        write_page(&mut html, tsus, &readiness, &"https://tsa.example.org".parse().unwrap(), has_root)
-            .unwrap();
+        write_page(&mut html, tsus, &readiness, &"https://tsa.example.org".parse().unwrap()).unwrap();
         html
     }
 
     #[test]
     fn unassured_time_is_said_plainly() {
-        assert!(html(&[tsu("default")], false, true).contains("The time is not assured."));
-        assert!(!html(&[tsu("default")], true, true).contains("not assured"));
+        assert!(html(&[classical()], false).contains("The time is not assured."));
+        assert!(!html(&[classical()], true).contains("not assured"));
     }
 
     #[test]
     fn what_is_not_ours_is_escaped() {
-        let html = html(&[tsu("<script>alert('x')</script>")], true, false);
+        let odd = tsu("<script>alert('x')</script>", "p-256", Kind::Classical, "\"><script>");
+        let html = html(&[odd], true);
         assert!(!html.contains("<script"), "{html}");
         assert!(html.contains("a &lt;b&gt; &amp; &quot;c&quot;"));
     }
 
     #[test]
-    fn the_commands_carry_the_address_and_a_root_that_exists() {
-        let with_root = html(&[tsu("default")], true, true);
-        assert!(with_root.contains("-o FILE.tsr https://tsa.example.org/tsa</pre>"));
-        assert!(with_root.contains("https://tsa.example.org/pki/root.pem"));
-        let without = html(&[tsu("default")], true, false);
-        assert!(without.contains("https://tsa.example.org/tsa/default/chain.pem"));
-        assert!(!without.contains("pki/root.pem"));
+    fn the_commands_carry_the_address_and_the_root() {
+        let html = html(&[classical()], true);
+        assert!(html.contains("-o FILE.tsr https://tsa.example.org/tsa</code></pre>"), "{html}");
+        assert!(html.contains("-o root.pem https://tsa.example.org/pki/root.pem\n</code>"), "{html}");
+        assert!(
+            html.contains("openssl ts -verify -data FILE -in FILE.tsr -CAfile root.pem</code></pre>"),
+            "{html}"
+        );
+        assert!(!html.contains("openssl cms") && !html.contains("--dual"), "{html}");
+    }
+
+    #[test]
+    fn a_post_quantum_tsu_has_commands_that_can_verify_it() {
+        let mut hybrid = classical();
+        hybrid.summary.nested_tsu = Some("pq".to_owned());
+        let both = html(&[hybrid, post_quantum()], true);
+        assert!(both.contains("p-256<br>with a token of pq</td>"), "{both}");
+        assert!(both.contains("ml-dsa-65<br>post-quantum"), "{both}");
+        assert!(both.contains("-o FILE.pq.tsr https://tsa.example.org/tsa/pq</code></pre>"), "{both}");
+        assert!(both.contains("https://tsa.example.org/pki/pq-root.pem"), "{both}");
+        assert!(both.contains("attestamp verify FILE.pq.tsr --data FILE --ca pq-root.pem"), "{both}");
+        assert!(both.contains(
+            "openssl cms -verify -cades -purpose timestampsign -in FILE.pq.tst -inform DER -CAfile pq-root.pem"
+        ));
+        assert!(
+            both.contains("--url https://tsa.example.org/tsa --dual https://tsa.example.org/tsa/pq FILE"),
+            "{both}"
+        );
+        assert_eq!(both.matches("openssl ts -verify").count(), 1, "of the classical one alone: {both}");
+        let alone = html(&[post_quantum()], true);
+        assert!(alone.contains("-o FILE.tsr ") && !alone.contains("openssl ts -verify"), "{alone}");
+    }
+
+    #[test]
+    fn ed25519_is_no_business_of_openssl_ts_either() {
+        let html = html(&[tsu("ed", "ed25519", Kind::EdDsa, "pki/root.pem")], true);
+        assert!(html.contains("openssl cms -verify") && !html.contains("openssl ts -verify"), "{html}");
+        assert!(!html.contains("quantum"), "{html}");
     }
 
     #[test]
     fn elements_are_closed() {
-        let html = html(&[tsu("a"), tsu("b")], false, true);
-        for element in ["html", "head", "body", "table", "tr", "td", "ul", "li", "pre", "footer", "div"] {
+        let html = html(&[classical(), post_quantum(), classical()], false);
+        for element in [
+            "html", "head", "body", "table", "tr", "td", "ul", "li", "pre", "footer", "div", "p", "h2",
+            "code", "a",
+        ] {
             let opened =
                 html.matches(&format!("<{element}>")).count() + html.matches(&format!("<{element} ")).count();
             assert_eq!(opened, html.matches(&format!("</{element}>")).count(), "{element}");

@@ -25,6 +25,7 @@ use super::{
     reply::{Reply, reply, without_body},
     route::{MethodLabel, Route, Target},
     server::Connection,
+    tsu_view::{TsuView, documents},
 };
 use crate::{issue::StampOutcome, metrics::outcome_label};
 
@@ -154,7 +155,10 @@ fn show<B: Backend>(
     match target {
         Target::Root => Ok(show_page(connection, parts)),
         Target::Style => Ok(page::style()),
-        Target::Tsa => Ok(json(StatusCode::OK, &serde_json::json!({ "tsus": backend.tsus() }))),
+        Target::Tsa => {
+            let tsus = documents(&TsuView::all(backend), &public_url(connection, parts));
+            Ok(json(StatusCode::OK, &serde_json::json!({ "tsus": tsus })))
+        }
         Target::Certificate(tsu) => backend.certificate_pem(tsu).map(pem).ok_or(Problem::UnknownTsu),
         Target::Chain(tsu) => backend.chain_pem(tsu).map(pem).ok_or(Problem::UnknownTsu),
         Target::PkiFile(name) => backend
@@ -180,22 +184,25 @@ fn show<B: Backend>(
 
 fn show_page<B: Backend>(connection: &Connection<B>, parts: &Parts) -> Response<Reply> {
     let backend = &connection.server.backend;
-    let (tsus, readiness) = (backend.tsus(), backend.readiness());
+    let (tsus, readiness) = (TsuView::all(backend), backend.readiness());
+    let url = public_url(connection, parts);
     if prefers_json(&parts.headers) {
         let document = serde_json::json!({
             "name": "attestamp",
             "version": env!("CARGO_PKG_VERSION"),
             "timeAssured": readiness.time_assured,
             "ready": readiness.ready,
-            "tsus": tsus,
+            "tsus": documents(&tsus, &url),
         });
         return json(StatusCode::OK, &document);
     }
-    let url =
-        connection.server.public_url.clone().unwrap_or_else(|| {
-            PublicUrl::of_request(parts, connection.is_tls, &connection.local.to_string())
-        });
-    page::page(&tsus, &readiness, &url, backend.pki_file("root.pem").is_some())
+    page::page(&tsus, &readiness, &url)
+}
+
+/// The address to print: the configured one, else the one that the client asked.
+fn public_url<B: Backend>(connection: &Connection<B>, parts: &Parts) -> PublicUrl {
+    let of_request = || PublicUrl::of_request(parts, connection.is_tls, &connection.local.to_string());
+    connection.server.public_url.clone().unwrap_or_else(of_request)
 }
 
 fn json<T: Serialize>(status: StatusCode, document: &T) -> Response<Reply> {

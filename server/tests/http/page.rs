@@ -15,7 +15,7 @@ async fn a_browser_gets_a_page_that_runs_nothing() {
         policy.contains("default-src 'none'") && !policy.contains("script") && !policy.contains("unsafe")
     );
     assert!(!answer.text().contains("<script"));
-    assert!(answer.text().contains("http://tsa.example.org:8080/tsa</pre>"));
+    assert!(answer.text().contains("http://tsa.example.org:8080/tsa</code></pre>"));
     assert!(answer.text().contains("The time is not assured."));
     assert_eq!(server.get("/page.css").await.field("content-type"), Some("text/css; charset=utf-8"));
 }
@@ -28,7 +28,7 @@ async fn a_host_that_is_no_host_is_not_repeated() {
         assert_eq!(answer.status, 200, "{host}");
         assert!(!answer.text().contains(host), "{host}");
         assert!(!answer.header.contains(host), "{host}");
-        assert!(answer.text().contains(&format!("http://{}/tsa</pre>", server.address)), "{host}");
+        assert!(answer.text().contains(&format!("http://{}/tsa</code></pre>", server.address)), "{host}");
     }
 }
 
@@ -36,7 +36,7 @@ async fn a_host_that_is_no_host_is_not_repeated() {
 async fn the_configured_address_wins_over_the_host() {
     let public_url = Some("https://time.example.org/stamp".parse().unwrap());
     let server = Setup { public_url, ..Setup::default() }.start();
-    assert!(server.get("/").await.text().contains("https://time.example.org/stamp/tsa</pre>"));
+    assert!(server.get("/").await.text().contains("https://time.example.org/stamp/tsa</code></pre>"));
 }
 
 #[tokio::test]
@@ -47,4 +47,11 @@ async fn a_program_gets_json() {
     let document = answer.json();
     assert_eq!(document["timeAssured"], false);
     assert_eq!(document["tsus"][0]["algorithm"], "rsa-3072");
+    // A pipeline finds there which TSU is post-quantum, and what to verify its tokens with.
+    assert_eq!(server.get("/tsa").await.json()["tsus"][0]["postQuantum"], false);
+    let tsu = &document["tsus"][0];
+    assert_eq!(tsu["postQuantum"], false);
+    assert_eq!(tsu["url"], "http://t/tsa/rsa");
+    // The double's files are no certificates, so no root is found in them; the chain then serves.
+    assert_eq!((&tsu["chainUrl"], &tsu["rootUrl"]), (&tsu["rootUrl"], &"http://t/tsa/rsa/chain.pem".into()));
 }
