@@ -3,7 +3,7 @@
 Arguments in groups of four: the signed attributes as they are signed (a DER SET OF, tag 0x31), the signature, the
 signer's certificate as PEM, and the name of the hash that goes with an ECDSA or RSA signature (other keys take no hash:
 ML-DSA is verified in pure mode with an empty context). One line is printed for each group, in their order: `accepted`,
-`refused`, or `unsupported: ` and the reason. The exit code is 1 unless all were accepted.
+or `refused: ` or `unsupported: ` and the reason. The exit code is 1 unless all were accepted.
 
 It parses no CMS: what is signed, and by whom, is the caller's to find.
 """
@@ -37,7 +37,7 @@ def verdict(signed: str, signature: str, certificate: str, hash_name: str) -> st
     try:
         verify(*files, hash_name)
     except InvalidSignature:
-        return "refused"
+        return "refused: the signature does not verify"
     except UnsupportedAlgorithm as reason:
         return f"unsupported: {reason}"
     return "accepted"
