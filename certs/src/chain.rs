@@ -7,6 +7,7 @@
 //! What it does not do: decide whether the leaf may sign timestamps at all; that is
 //! [`TsuCertificate::parse`](crate::TsuCertificate::parse).
 
+mod algorithm_identifier;
 pub mod anchors;
 mod path;
 pub mod revocation;
@@ -20,6 +21,7 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 pub use anchors::{TrustAnchors, TrustAnchorsInvalid, is_self_issued};
 pub use revocation::{RevocationList, RevocationListInvalid, RevocationReason};
 
+use crate::SignatureAlgorithmRefused;
 use crate::utc::Utc;
 use webpki_algorithms::WebpkiAlgorithm;
 
@@ -36,6 +38,8 @@ pub struct VerifiedChain {
     pub anchor_subject: String,
     /// How many CAs stand between the leaf and the root.
     pub intermediates: usize,
+    /// Whether every signature of the chain is one of ML-DSA or SLH-DSA: each certificate's, and so the root's key.
+    pub is_post_quantum: bool,
     /// Whether a revocation list spoke for the leaf.
     pub leaf_revocation_checked: bool,
 }
@@ -120,6 +124,21 @@ pub enum ChainError {
         /// What webpki says.
         #[source]
         source: webpki::Error,
+    },
+    /// As [`ChainError::UnsupportedAlgorithm`], where the standard's rule for the algorithm can be named.
+    #[error("{} names an algorithm that is not accepted", role.name())]
+    AlgorithmRefused {
+        /// Which certificate.
+        role: ChainRole,
+        /// Why.
+        #[source]
+        source: SignatureAlgorithmRefused,
+    },
+    /// A key of ML-DSA or SLH-DSA that its certificate gives to encryption too (RFC 9881 §5, RFC 9909 §6).
+    #[error("{} allows a key of ML-DSA or SLH-DSA to encrypt or to agree on keys", role.name())]
+    KeyUsageOfSignatureKey {
+        /// Which certificate.
+        role: ChainRole,
     },
     /// A certificate below the root is for other purposes.
     #[error("a certificate of the chain has an extended key usage without timeStamping")]
@@ -254,7 +273,12 @@ pub fn verify_chain(
         (Ok(()), None, _) => Err(ChainError::UnknownIssuer),
         // A path that webpki accepted and we did not says more than the failures of the paths tried after it.
         (Err(_), _, Some(refused)) => Err(refused),
-        (Err(error), _, None) => Err(translate(error)),
+        (Err(error), _, None) => Err(match translate(error) {
+            unsupported @ ChainError::UnsupportedAlgorithm { .. } => {
+                algorithm_identifier::refused(leaf, &intermediates).unwrap_or(unsupported)
+            }
+            other => other,
+        }),
     }
 }
 

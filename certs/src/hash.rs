@@ -1,7 +1,8 @@
 //! The hash algorithms that certificates and tokens may use.
 //!
 //! Only those that RFC 8933 and NIST SP 800-131A leave in use: SHA-1, MD5 and the 224-bit hashes are not in the list, so
-//! that they are unknown to everything built on it. Adding one is adding a row here.
+//! that they are unknown to everything built on it. Adding one is adding a row here. The extendable-output functions have
+//! one length each, as CMS gives them (RFC 8702 §3.1).
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912::{ID_SHA_256, ID_SHA_384, ID_SHA_512};
@@ -10,6 +11,8 @@ use sha2::Digest as _;
 const ID_SHA3_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.8");
 const ID_SHA3_384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.9");
 const ID_SHA3_512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.10");
+const ID_SHAKE_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.11");
+const ID_SHAKE_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.12");
 
 /// A hash algorithm of SHA-2 (FIPS 180-4) or SHA-3 (FIPS 202).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,11 +29,27 @@ pub enum HashAlgorithm {
     Sha3_384,
     /// SHA3-512.
     Sha3_512,
+    /// SHAKE128 with 32 octets of output (RFC 8702 §3.1).
+    Shake128,
+    /// SHAKE256 with 64 octets of output (RFC 8702 §3.1).
+    Shake256,
 }
 
 impl HashAlgorithm {
     /// Every algorithm, weakest first within its family.
-    pub const ALL: [Self; 6] =
+    pub const ALL: [Self; 8] = [
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sha3_256,
+        Self::Sha3_384,
+        Self::Sha3_512,
+        Self::Shake128,
+        Self::Shake256,
+    ];
+
+    /// Those that clients hash data with: SHAKE occurs beside signatures, and few tools can hash a file with it.
+    pub const OF_DATA: [Self; 6] =
         [Self::Sha256, Self::Sha384, Self::Sha512, Self::Sha3_256, Self::Sha3_384, Self::Sha3_512];
 
     /// The object identifier.
@@ -43,6 +62,8 @@ impl HashAlgorithm {
             Self::Sha3_256 => ID_SHA3_256,
             Self::Sha3_384 => ID_SHA3_384,
             Self::Sha3_512 => ID_SHA3_512,
+            Self::Shake128 => ID_SHAKE_128,
+            Self::Shake256 => ID_SHAKE_256,
         }
     }
 
@@ -68,6 +89,8 @@ impl HashAlgorithm {
             Self::Sha3_256 => "sha3-256",
             Self::Sha3_384 => "sha3-384",
             Self::Sha3_512 => "sha3-512",
+            Self::Shake128 => "shake128",
+            Self::Shake256 => "shake256",
         }
     }
 
@@ -75,9 +98,19 @@ impl HashAlgorithm {
     #[must_use]
     pub const fn output_length(self) -> usize {
         match self {
-            Self::Sha256 | Self::Sha3_256 => 32,
+            Self::Sha256 | Self::Sha3_256 | Self::Shake128 => 32,
             Self::Sha384 | Self::Sha3_384 => 48,
-            Self::Sha512 | Self::Sha3_512 => 64,
+            Self::Sha512 | Self::Sha3_512 | Self::Shake256 => 64,
+        }
+    }
+
+    /// How hard a collision is to find: half the length of the value, for each of them (NIST SP 800-107, FIPS 202 table 4).
+    #[must_use]
+    pub const fn collision_strength_bits(self) -> u32 {
+        match self {
+            Self::Sha256 | Self::Sha3_256 | Self::Shake128 => 128,
+            Self::Sha384 | Self::Sha3_384 => 192,
+            Self::Sha512 | Self::Sha3_512 | Self::Shake256 => 256,
         }
     }
 
@@ -91,6 +124,11 @@ impl HashAlgorithm {
             Self::Sha3_256 => Digest::new(&sha3::Sha3_256::digest(message)),
             Self::Sha3_384 => Digest::new(&sha3::Sha3_384::digest(message)),
             Self::Sha3_512 => Digest::new(&sha3::Sha3_512::digest(message)),
+            Self::Shake128 | Self::Shake256 => {
+                let mut hasher = self.hasher();
+                hasher.update(message);
+                hasher.finish()
+            }
         }
     }
 
@@ -104,6 +142,8 @@ impl HashAlgorithm {
             Self::Sha3_256 => Hasher::Sha3_256(sha3::Sha3_256::new()),
             Self::Sha3_384 => Hasher::Sha3_384(sha3::Sha3_384::new()),
             Self::Sha3_512 => Hasher::Sha3_512(sha3::Sha3_512::new()),
+            Self::Shake128 => Hasher::Shake128(shake::Shake128::default()),
+            Self::Shake256 => Hasher::Shake256(shake::Shake256::default()),
         }
     }
 }
@@ -118,6 +158,8 @@ pub enum Hasher {
     Sha3_256(sha3::Sha3_256),
     Sha3_384(sha3::Sha3_384),
     Sha3_512(sha3::Sha3_512),
+    Shake128(shake::Shake128),
+    Shake256(shake::Shake256),
 }
 
 impl Hasher {
@@ -130,6 +172,8 @@ impl Hasher {
             Self::Sha3_256(hasher) => hasher.update(piece),
             Self::Sha3_384(hasher) => hasher.update(piece),
             Self::Sha3_512(hasher) => hasher.update(piece),
+            Self::Shake128(hasher) => shake::Update::update(hasher, piece),
+            Self::Shake256(hasher) => shake::Update::update(hasher, piece),
         }
     }
 
@@ -143,6 +187,8 @@ impl Hasher {
             Self::Sha3_256(hasher) => Digest::new(&hasher.finalize()),
             Self::Sha3_384(hasher) => Digest::new(&hasher.finalize()),
             Self::Sha3_512(hasher) => Digest::new(&hasher.finalize()),
+            Self::Shake128(hasher) => Digest::read::<32>(hasher),
+            Self::Shake256(hasher) => Digest::read::<64>(hasher),
         }
     }
 }
@@ -161,6 +207,12 @@ impl Digest {
             *to = *from;
         }
         Self { octets, length: value.len().min(64) }
+    }
+
+    fn read<const OCTETS: usize>(function: impl shake::ExtendableOutput) -> Self {
+        let mut value = [0; OCTETS];
+        function.finalize_xof_into(&mut value);
+        Self::new(&value)
     }
 }
 
@@ -184,6 +236,16 @@ mod tests {
         assert_eq!(
             HashAlgorithm::Sha3_256.digest(b"").as_ref(),
             hex!("a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a")
+        );
+        assert_eq!(
+            HashAlgorithm::Shake128.digest(b"").as_ref(),
+            hex!("7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26")
+        );
+        assert!(
+            HashAlgorithm::Shake256
+                .digest(b"")
+                .as_ref()
+                .starts_with(&hex!("46b9dd2b0ba88d13233b3feb743eeb24"))
         );
     }
 

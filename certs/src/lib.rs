@@ -28,7 +28,8 @@ mod test_keys;
 #[cfg(test)]
 pub(crate) mod test_pki;
 
-pub use algorithm::SignatureAlgorithm;
+pub use algorithm::post_quantum::{MlDsa, SlhDsa};
+pub use algorithm::{SignatureAlgorithm, SignatureAlgorithmRefused, is_post_quantum_key};
 pub use certificate::{
     CertificateInvalid, RootParameters, TimestampingCaParameters, TsuParameters, UnsignedCertificate,
 };

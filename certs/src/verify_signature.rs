@@ -12,6 +12,9 @@ use spki::SubjectPublicKeyInfoRef;
 use spki::der::{Decode as _, Encode as _};
 
 use crate::SignatureAlgorithm;
+use crate::algorithm::SignatureAlgorithmRefused;
+
+mod post_quantum;
 
 /// Fewest bits of an RSA modulus: NIST SP 800-131A allows nothing shorter.
 pub const RSA_MODULUS_BITS_MIN: u32 = 2048;
@@ -31,6 +34,13 @@ pub enum SignatureInvalid {
         /// The signature's algorithm.
         algorithm: SignatureAlgorithm,
     },
+    /// The key's own `AlgorithmIdentifier` is not one of a key that is accepted: parameters, or a pre-hash form.
+    #[error("the public key is not accepted")]
+    KeyRefused {
+        /// Why.
+        #[source]
+        source: SignatureAlgorithmRefused,
+    },
     /// An RSA key too short to trust, or too long to verify with.
     #[error(
         "the RSA key has {found} bits; from {RSA_MODULUS_BITS_MIN} to {RSA_MODULUS_BITS_MAX} are accepted"
@@ -46,7 +56,7 @@ pub enum SignatureInvalid {
         algorithm: SignatureAlgorithm,
     },
     /// The signature was not made by this key over this message.
-    #[error("the {} signature does not verify", algorithm.name())]
+    #[error("the {} signature does not verify{}", algorithm.name(), mode(*algorithm))]
     DoesNotVerify {
         /// The signature's algorithm.
         algorithm: SignatureAlgorithm,
@@ -58,6 +68,7 @@ impl SignatureAlgorithm {
     #[must_use]
     pub const fn key_algorithm_identifier_der(self) -> &'static [u8] {
         use hex_literal::hex;
+
         match self {
             // RFC 4055 §1.2: rsaEncryption with NULL.
             Self::RsaPkcs1Sha256 | Self::RsaPkcs1Sha384 | Self::RsaPkcs1Sha512 => {
@@ -66,8 +77,8 @@ impl SignatureAlgorithm {
             // RFC 5480 §2.1.1: id-ecPublicKey with the named curve.
             Self::EcdsaP256Sha256 => &hex!("3013 0607 2a8648ce3d0201 0608 2a8648ce3d030107"),
             Self::EcdsaP384Sha384 => &hex!("3010 0607 2a8648ce3d0201 0605 2b81040022"),
-            // RFC 8410 §3: the same identifier for key and signature.
-            Self::Ed25519 => &hex!("3005 0603 2b6570"),
+            // RFC 8410 §3, RFC 9881 §4, RFC 9909 §5: the same identifier for key and signature.
+            Self::Ed25519 | Self::MlDsa(_) | Self::SlhDsa(_) => self.algorithm_identifier_der(),
         }
     }
 
@@ -80,7 +91,15 @@ impl SignatureAlgorithm {
         let spki = SubjectPublicKeyInfoRef::from_der(spki_der).map_err(|_| SignatureInvalid::MalformedKey)?;
         let key_algorithm = spki.algorithm.to_der().map_err(|_| SignatureInvalid::MalformedKey)?;
         if key_algorithm != self.key_algorithm_identifier_der() {
-            return Err(SignatureInvalid::KeyMismatch { algorithm: self });
+            return Err(match SignatureAlgorithm::from_algorithm_identifier_der(&key_algorithm) {
+                Err(
+                    source @ (SignatureAlgorithmRefused::Parameters { .. }
+                    | SignatureAlgorithmRefused::Prehash { .. }),
+                ) => SignatureInvalid::KeyRefused { source },
+                Ok(_) | Err(SignatureAlgorithmRefused::Unknown) => {
+                    SignatureInvalid::KeyMismatch { algorithm: self }
+                }
+            });
         }
         let key = spki.subject_public_key.as_bytes().ok_or(SignatureInvalid::MalformedKey)?;
         self.verify_with_key_bits(key, message, signature)
@@ -119,6 +138,8 @@ impl SignatureAlgorithm {
                 // Strict: no small-order keys, so that a signature binds to one message (RFC 8032 §8).
                 key.verify_strict(message, &signature)
             }
+            Self::MlDsa(set) => return post_quantum::verify_ml_dsa(set, key, message, signature),
+            Self::SlhDsa(set) => return post_quantum::verify_slh_dsa(set, key, message, signature),
         };
         holds.map_err(|_| SignatureInvalid::DoesNotVerify { algorithm: self })
     }
@@ -141,8 +162,19 @@ impl SignatureAlgorithm {
             }
             crate::HashAlgorithm::Sha3_256
             | crate::HashAlgorithm::Sha3_384
-            | crate::HashAlgorithm::Sha3_512 => Err(signature::Error::new()),
+            | crate::HashAlgorithm::Sha3_512
+            | crate::HashAlgorithm::Shake128
+            | crate::HashAlgorithm::Shake256 => Err(signature::Error::new()),
         }
+    }
+}
+
+/// What a reader should know of a post-quantum signature that does not verify: the forms that are not accepted look so.
+const fn mode(algorithm: SignatureAlgorithm) -> &'static str {
+    if algorithm.is_post_quantum() {
+        " in pure mode with an empty context, as RFC 9882 and RFC 9814 want it"
+    } else {
+        ""
     }
 }
 

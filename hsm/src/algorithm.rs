@@ -1,14 +1,17 @@
 //! The kinds of keys and signatures, as one table: a further algorithm is a variant and a row.
 //!
 //! A row says how PKCS#11 generates such a key, how it signs with it and what comes back; the code that does so reads
-//! the row and knows no algorithm by name.
+//! the row and knows no algorithm by name. The rows of ML-DSA and SLH-DSA, which differ in numbers only, are in
+//! [`post_quantum`].
+
+mod post_quantum;
 
 use std::fmt;
 use std::str::FromStr;
 
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::KeyType;
+use cryptoki::object::{KeyType, ParameterSetType};
 
 /// A kind of signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +28,22 @@ pub enum KeyAlgorithm {
     EcdsaP384,
     /// EdDSA on Curve25519 (RFC 8032).
     Ed25519,
+    /// ML-DSA-44 (FIPS 204).
+    MlDsa44,
+    /// ML-DSA-65 (FIPS 204).
+    MlDsa65,
+    /// ML-DSA-87 (FIPS 204).
+    MlDsa87,
+    /// SLH-DSA-SHA2-128s (FIPS 205).
+    SlhDsaSha2_128s,
+    /// SLH-DSA-SHA2-128f (FIPS 205).
+    SlhDsaSha2_128f,
+    /// SLH-DSA-SHA2-192f (FIPS 205).
+    SlhDsaSha2_192f,
+    /// SLH-DSA-SHA2-256f (FIPS 205).
+    SlhDsaSha2_256f,
+    /// SLH-DSA-SHAKE-128f (FIPS 205).
+    SlhDsaShake128f,
 }
 
 /// What a key signs with: algorithm and hash, one pair for a key.
@@ -42,12 +61,42 @@ pub enum SignatureScheme {
     EcdsaP384Sha384,
     /// Pure Ed25519.
     Ed25519,
+    /// ML-DSA-44, pure, empty context, hedged where the token can.
+    MlDsa44,
+    /// ML-DSA-65, likewise.
+    MlDsa65,
+    /// ML-DSA-87, likewise.
+    MlDsa87,
+    /// SLH-DSA-SHA2-128s, likewise.
+    SlhDsaSha2_128s,
+    /// SLH-DSA-SHA2-128f, likewise.
+    SlhDsaSha2_128f,
+    /// SLH-DSA-SHA2-192f, likewise.
+    SlhDsaSha2_192f,
+    /// SLH-DSA-SHA2-256f, likewise.
+    SlhDsaSha2_256f,
+    /// SLH-DSA-SHAKE-128f, likewise.
+    SlhDsaShake128f,
 }
 
 impl KeyAlgorithm {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 6] =
-        [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::EcdsaP256, Self::EcdsaP384, Self::Ed25519];
+    pub const ALL: [Self; 14] = [
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+        Self::EcdsaP256,
+        Self::EcdsaP384,
+        Self::Ed25519,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
+        Self::SlhDsaSha2_128s,
+        Self::SlhDsaSha2_128f,
+        Self::SlhDsaSha2_192f,
+        Self::SlhDsaSha2_256f,
+        Self::SlhDsaShake128f,
+    ];
 
     /// What keys of this kind sign with.
     #[must_use]
@@ -61,6 +110,12 @@ impl KeyAlgorithm {
         self.row().name
     }
 
+    /// Whether a signature takes a good part of a second even in software: the small sets of SLH-DSA.
+    #[must_use]
+    pub fn is_slow(self) -> bool {
+        self == Self::SlhDsaSha2_128s
+    }
+
     pub(crate) fn row(self) -> &'static Row {
         match self {
             Self::Rsa2048 => &RSA_2048,
@@ -69,6 +124,14 @@ impl KeyAlgorithm {
             Self::EcdsaP256 => &P_256,
             Self::EcdsaP384 => &P_384,
             Self::Ed25519 => &ED25519,
+            Self::MlDsa44 => &post_quantum::ML_DSA_44,
+            Self::MlDsa65 => &post_quantum::ML_DSA_65,
+            Self::MlDsa87 => &post_quantum::ML_DSA_87,
+            Self::SlhDsaSha2_128s => &post_quantum::SLH_DSA_SHA2_128S,
+            Self::SlhDsaSha2_128f => &post_quantum::SLH_DSA_SHA2_128F,
+            Self::SlhDsaSha2_192f => &post_quantum::SLH_DSA_SHA2_192F,
+            Self::SlhDsaSha2_256f => &post_quantum::SLH_DSA_SHA2_256F,
+            Self::SlhDsaShake128f => &post_quantum::SLH_DSA_SHAKE_128F,
         }
     }
 }
@@ -89,7 +152,7 @@ impl FromStr for KeyAlgorithm {
 
 /// A text that names no [`KeyAlgorithm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the key algorithms are rsa-2048, rsa-3072, rsa-4096, p-256, p-384 and ed25519")]
+#[error("the key algorithms are {}", KeyAlgorithm::ALL.map(KeyAlgorithm::name).join(", "))]
 pub struct KeyAlgorithmUnknown;
 
 /// How PKCS#11 sees one kind of key.
@@ -117,6 +180,12 @@ pub(crate) enum PublicKey {
     /// CKA_EC_POINT. `parameters` are the DER values of CKA_EC_PARAMS that tokens use for the curve, ours first;
     /// `point_bytes` is the length of the point without a wrapping; `algorithm_identifier` is the SPKI's, DER.
     Curve { parameters: &'static [&'static [u8]], point_bytes: usize, algorithm_identifier: &'static [u8] },
+    /// CKA_PARAMETER_SET, and the key as it is in CKA_VALUE (PKCS#11 v3.2 §6.67, §6.68).
+    ParameterSet {
+        parameter_set: fn() -> ParameterSetType,
+        value_bytes: usize,
+        algorithm_identifier: &'static [u8],
+    },
 }
 
 /// How the message is prepared and the signature finished.

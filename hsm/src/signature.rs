@@ -136,7 +136,30 @@ fn verify(scheme: SignatureScheme, spki_der: &[u8], message: &[u8], signature: &
             let key = ed25519_dalek::VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
             key.verify_strict(message, &ed25519_dalek::Signature::from_slice(signature).ok()?).ok()
         }
+        SignatureScheme::MlDsa44 => verify_ml_dsa::<ml_dsa::MlDsa44>(key, message, signature),
+        SignatureScheme::MlDsa65 => verify_ml_dsa::<ml_dsa::MlDsa65>(key, message, signature),
+        SignatureScheme::MlDsa87 => verify_ml_dsa::<ml_dsa::MlDsa87>(key, message, signature),
+        SignatureScheme::SlhDsaSha2_128s => verify_slh_dsa::<slh_dsa::Sha2_128s>(key, message, signature),
+        SignatureScheme::SlhDsaSha2_128f => verify_slh_dsa::<slh_dsa::Sha2_128f>(key, message, signature),
+        SignatureScheme::SlhDsaSha2_192f => verify_slh_dsa::<slh_dsa::Sha2_192f>(key, message, signature),
+        SignatureScheme::SlhDsaSha2_256f => verify_slh_dsa::<slh_dsa::Sha2_256f>(key, message, signature),
+        SignatureScheme::SlhDsaShake128f => verify_slh_dsa::<slh_dsa::Shake128f>(key, message, signature),
     }
+}
+
+/// Pure mode, empty context (FIPS 204 algorithm 3).
+fn verify_ml_dsa<P: ml_dsa::MlDsaParams>(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+    use ml_dsa::KeyInit;
+
+    let key = ml_dsa::VerifyingKey::<P>::new_from_slice(key).ok()?;
+    let signature = ml_dsa::Signature::<P>::try_from(signature).ok()?;
+    key.verify_with_context(message, &[], &signature).then_some(())
+}
+
+/// Pure mode, empty context (FIPS 205 algorithm 24).
+fn verify_slh_dsa<P: slh_dsa::ParameterSet>(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+    let key = slh_dsa::VerifyingKey::<P>::try_from(key).ok()?;
+    key.try_verify_with_context(message, &[], &slh_dsa::Signature::try_from(signature).ok()?).ok()
 }
 
 fn verify_rsa<D: Digest + rsa::pkcs8::AssociatedOid>(

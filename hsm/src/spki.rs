@@ -28,7 +28,8 @@ struct RsaPublicKey<'a> {
 fn algorithm_identifier(algorithm: KeyAlgorithm) -> &'static [u8] {
     match &algorithm.row().public {
         PublicKey::Rsa { .. } => SPKI_RSA,
-        PublicKey::Curve { algorithm_identifier, .. } => algorithm_identifier,
+        PublicKey::Curve { algorithm_identifier, .. }
+        | PublicKey::ParameterSet { algorithm_identifier, .. } => algorithm_identifier,
     }
 }
 
@@ -62,6 +63,12 @@ pub(crate) fn from_point(algorithm: KeyAlgorithm, value: &[u8]) -> Option<Vec<u8
     encode(algorithm, point)
 }
 
+/// Builds it from the CKA_VALUE of an ML-DSA or SLH-DSA key.
+pub(crate) fn from_value(algorithm: KeyAlgorithm, value: &[u8]) -> Option<Vec<u8>> {
+    let PublicKey::ParameterSet { value_bytes, .. } = algorithm.row().public else { return None };
+    if value.len() == value_bytes { encode(algorithm, value) } else { None }
+}
+
 /// Takes CKA_PUBLIC_KEY_INFO, if it is a key of this algorithm.
 pub(crate) fn from_public_key_info(algorithm: KeyAlgorithm, der: &[u8]) -> Option<Vec<u8>> {
     let info = SubjectPublicKeyInfo::from_der(der).ok()?;
@@ -73,7 +80,8 @@ pub(crate) fn from_public_key_info(algorithm: KeyAlgorithm, der: &[u8]) -> Optio
         PublicKey::Rsa { .. } => {
             has_modulus_bits(algorithm, RsaPublicKey::from_der(key).ok()?.modulus.as_bytes())
         }
-        PublicKey::Curve { point_bytes, .. } => key.len() == point_bytes,
+        PublicKey::Curve { point_bytes: length, .. }
+        | PublicKey::ParameterSet { value_bytes: length, .. } => key.len() == length,
     };
     fits.then(|| der.to_vec())
 }
@@ -91,7 +99,7 @@ pub(crate) fn key_bytes(spki_der: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{from_point, from_public_key_info, from_rsa, key_bytes};
+    use super::{from_point, from_public_key_info, from_rsa, from_value, key_bytes};
     use crate::algorithm::KeyAlgorithm;
 
     #[test]
@@ -106,6 +114,17 @@ mod tests {
             assert_eq!(key_bytes(&spki).unwrap(), point);
             assert_eq!(from_public_key_info(algorithm, &spki), Some(spki.clone()));
             assert_eq!(from_point(algorithm, &wrapped[1..]), None);
+        }
+    }
+
+    #[test]
+    fn a_post_quantum_key_has_the_length_of_its_parameter_set_and_no_parameters() {
+        for (algorithm, length) in [(KeyAlgorithm::MlDsa65, 1952), (KeyAlgorithm::SlhDsaShake128f, 32)] {
+            let spki = from_value(algorithm, &vec![7; length]).unwrap();
+            assert_eq!(key_bytes(&spki).unwrap(), vec![7; length]);
+            assert_eq!(from_public_key_info(algorithm, &spki), Some(spki.clone()));
+            assert_eq!(from_value(algorithm, &vec![7; length - 1]), None);
+            assert_eq!(from_public_key_info(KeyAlgorithm::SlhDsaSha2_128f, &spki), None);
         }
     }
 

@@ -105,13 +105,12 @@ impl Token {
         self.find_by(&KeyQuery::Uri(uri.clone()))
     }
 
-    /// Generates a key pair in the token: sensitive, not extractable, for signing only.
+    /// Whether the token can generate keys of this kind and sign with them.
     ///
     /// # Errors
-    /// [`HsmError::KeyExists`], [`HsmError::MechanismMissing`], [`HsmError::KeyUnprotected`] (the key is destroyed again),
-    /// or the module's own.
-    pub fn generate(&self, algorithm: KeyAlgorithm, id: &KeyId, label: &str) -> Result<KeyInfo, HsmError> {
-        let (session, slot) = self.session(true)?;
+    /// [`HsmError::MechanismMissing`] names what it lacks; or the module's own.
+    pub fn check_mechanisms(&self, algorithm: KeyAlgorithm) -> Result<(), HsmError> {
+        let (_session, slot) = self.session(false)?;
         let present = self.shared.module.mechanism_types(slot)?;
         let missing =
             |mechanism| HsmError::MechanismMissing { label: self.shared.label.clone(), mechanism, algorithm };
@@ -119,7 +118,17 @@ impl Token {
         if !present.contains(&generation.kind) {
             return Err(missing(generation.name));
         }
-        SigningPlan::choose(algorithm, &present).map_err(missing)?;
+        SigningPlan::choose(algorithm, &present).map(drop).map_err(missing)
+    }
+
+    /// Generates a key pair in the token: sensitive, not extractable, for signing only.
+    ///
+    /// # Errors
+    /// [`HsmError::KeyExists`], [`HsmError::MechanismMissing`], [`HsmError::KeyUnprotected`] (the key is destroyed again),
+    /// or the module's own.
+    pub fn generate(&self, algorithm: KeyAlgorithm, id: &KeyId, label: &str) -> Result<KeyInfo, HsmError> {
+        self.check_mechanisms(algorithm)?;
+        let (session, _) = self.session(true)?;
         let _one_at_a_time = lock(&self.shared.module.loaded().generating);
         if objects::id_is_taken(&session, id)? {
             return Err(HsmError::KeyExists { label: self.shared.label.clone(), id: id.clone() });

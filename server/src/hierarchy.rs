@@ -1,7 +1,7 @@
 //! The certification authorities that `init` makes, and what they issue: certificates for TSUs and CRLs.
 //!
 //! One hierarchy for each family of algorithms: an RSA TSU has clients that know nothing but RSA, so its chain is RSA to
-//! the root. Every signature is verified before the certificate is handed out; what is handed out is logged.
+//! the root; a post-quantum signature is worth what the weakest signature above it is worth. Every signature is verified before the certificate is handed out; what is handed out is logged.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +30,8 @@ const ROOT_CRL_DAYS: u32 = 365;
 /// Days that a time-stamping CA's CRL is valid.
 const CA_CRL_DAYS: u32 = 14;
 const SECONDS_A_DAY: u64 = 86_400;
+/// Leaves a slow signature several times the time that it takes.
+const SLOW_ACCURACY_SECONDS: u32 = 10;
 
 /// A family of algorithms that has its own hierarchy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +40,28 @@ pub enum Family {
     EllipticCurve,
     /// RSA throughout.
     Rsa,
+    /// ML-DSA-87 above ML-DSA-65 above keys of ML-DSA and SLH-DSA.
+    PostQuantum,
 }
 
 impl Family {
+    /// All of them, in the order in which they are made.
+    pub const ALL: [Self; 3] = [Self::EllipticCurve, Self::Rsa, Self::PostQuantum];
+
     /// The family whose hierarchy stands above a TSU's key.
     #[must_use]
     pub fn of(algorithm: KeyAlgorithm) -> Self {
         match algorithm {
             KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096 => Self::Rsa,
             KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 | KeyAlgorithm::Ed25519 => Self::EllipticCurve,
+            KeyAlgorithm::MlDsa44
+            | KeyAlgorithm::MlDsa65
+            | KeyAlgorithm::MlDsa87
+            | KeyAlgorithm::SlhDsaSha2_128s
+            | KeyAlgorithm::SlhDsaSha2_128f
+            | KeyAlgorithm::SlhDsaSha2_192f
+            | KeyAlgorithm::SlhDsaSha2_256f
+            | KeyAlgorithm::SlhDsaShake128f => Self::PostQuantum,
         }
     }
 
@@ -56,6 +71,7 @@ impl Family {
         match self {
             Self::EllipticCurve => "root",
             Self::Rsa => "rsa-root",
+            Self::PostQuantum => "pq-root",
         }
     }
 
@@ -65,6 +81,7 @@ impl Family {
         match self {
             Self::EllipticCurve => "tsa-ca",
             Self::Rsa => "rsa-tsa-ca",
+            Self::PostQuantum => "pq-tsa-ca",
         }
     }
 
@@ -72,6 +89,7 @@ impl Family {
         match self {
             Self::EllipticCurve => KeyAlgorithm::EcdsaP384,
             Self::Rsa => KeyAlgorithm::Rsa4096,
+            Self::PostQuantum => KeyAlgorithm::MlDsa87,
         }
     }
 
@@ -79,6 +97,7 @@ impl Family {
         match self {
             Self::EllipticCurve => KeyAlgorithm::EcdsaP384,
             Self::Rsa => KeyAlgorithm::Rsa3072,
+            Self::PostQuantum => KeyAlgorithm::MlDsa65,
         }
     }
 }
@@ -248,6 +267,7 @@ impl Maker<'_> {
         let suffix = match family {
             Family::EllipticCurve => "",
             Family::Rsa => " RSA",
+            Family::PostQuantum => " PQ",
         };
         let root_name = family.root();
         let key = make_key(self.token, family.root_algorithm(), &format!("attestamp {root_name}"))?;
@@ -352,6 +372,12 @@ pub struct TsuLife {
     pub certificate_days: u64,
     /// How long the key signs; less than the certificate's validity (EN 319 421 7.6.7-02).
     pub key_usage_days: u64,
+}
+
+/// The accuracy that a TSU with such a key should claim, where the default leaves too little time for a signature.
+#[must_use]
+pub fn accuracy_seconds(algorithm: KeyAlgorithm) -> Option<u32> {
+    algorithm.is_slow().then_some(SLOW_ACCURACY_SECONDS)
 }
 
 /// `days` after `from`.

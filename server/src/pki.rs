@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use attestamp_certs::pem::certificates_from_pem;
+use attestamp_certs::{CertificateDer, Issuer, is_post_quantum_key};
 use bytes::Bytes;
 
 use crate::config::Config;
@@ -34,8 +35,9 @@ pub struct PkiFiles {
 }
 
 impl PkiFiles {
-    /// Reads `{ca}.pem`, `{ca}.cer` (DER) and `{ca}.crl` of each CA in the configuration, and brings the classical roots together as
-    /// `root.pem`, so that one file verifies the tokens of every classical TSU.
+    /// Reads `{ca}.pem`, `{ca}.cer` (DER) and `{ca}.crl` of each CA in the configuration, and brings the classical roots
+    /// together as `root.pem`, so that one file verifies the tokens of every classical TSU. A post-quantum root is a file of
+    /// its own, which tools that do not know its algorithm need not read.
     ///
     /// # Errors
     /// [`PkiError`] for a certificate that cannot be read. A CRL may be missing: it is issued later.
@@ -45,13 +47,14 @@ impl PkiFiles {
         for (name, ca) in &config.authorities {
             let path = folder.ca_certificate(name);
             let pem = std::fs::read(&path).map_err(|source| PkiError { path, source })?;
-            if ca.issuer.is_none() {
+            let first = std::str::from_utf8(&pem).ok().and_then(|text| certificates_from_pem(text).ok());
+            let first = first.and_then(|certificates| certificates.into_iter().next());
+            if ca.issuer.is_none() && !first.as_ref().is_some_and(has_post_quantum_key) {
                 // The elliptic-curve root, `root`, comes first: some tools read only one certificate.
                 let at = if name == "root" { 0 } else { roots.len() };
                 roots.insert(at, pem.clone());
             }
-            let first = std::str::from_utf8(&pem).ok().and_then(|text| certificates_from_pem(text).ok());
-            if let Some(certificate) = first.and_then(|certificates| certificates.into_iter().next()) {
+            if let Some(certificate) = first {
                 let body = Bytes::copy_from_slice(&certificate);
                 files.insert(format!("{name}.cer"), PkiFile { content_type: "application/pkix-cert", body });
             }
@@ -77,6 +80,10 @@ impl PkiFiles {
     pub fn file(&self, name: &str) -> Option<PkiFile> {
         self.files.get(name).cloned()
     }
+}
+
+fn has_post_quantum_key(certificate: &CertificateDer<'_>) -> bool {
+    Issuer::from_certificate(certificate).is_ok_and(|issuer| is_post_quantum_key(issuer.spki_der()))
 }
 
 fn pem_file(body: Vec<u8>) -> PkiFile {

@@ -12,7 +12,7 @@ mod self_test;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attestamp_certs::{CertificateDer, SignatureAlgorithm, TsuCertificate, UnixTime};
+use attestamp_certs::{CertificateDer, MlDsa, SignatureAlgorithm, SlhDsa, TsuCertificate, UnixTime};
 use attestamp_hsm::{
     Dispatch, DispatchChoice, KeyAlgorithm, KeyInfo, ModuleSource, PoolConfig, SignError, SignatureScheme,
     SigningPool, StoreHealth, Token,
@@ -326,5 +326,13 @@ pub fn signature_algorithm(scheme: SignatureScheme) -> SignatureAlgorithm {
         SignatureScheme::EcdsaP256Sha256 => SignatureAlgorithm::EcdsaP256Sha256,
         SignatureScheme::EcdsaP384Sha384 => SignatureAlgorithm::EcdsaP384Sha384,
         SignatureScheme::Ed25519 => SignatureAlgorithm::Ed25519,
+        SignatureScheme::MlDsa44 => SignatureAlgorithm::MlDsa(MlDsa::MlDsa44),
+        SignatureScheme::MlDsa65 => SignatureAlgorithm::MlDsa(MlDsa::MlDsa65),
+        SignatureScheme::MlDsa87 => SignatureAlgorithm::MlDsa(MlDsa::MlDsa87),
+        SignatureScheme::SlhDsaSha2_128s => SignatureAlgorithm::SlhDsa(SlhDsa::Sha2_128s),
+        SignatureScheme::SlhDsaSha2_128f => SignatureAlgorithm::SlhDsa(SlhDsa::Sha2_128f),
+        SignatureScheme::SlhDsaSha2_192f => SignatureAlgorithm::SlhDsa(SlhDsa::Sha2_192f),
+        SignatureScheme::SlhDsaSha2_256f => SignatureAlgorithm::SlhDsa(SlhDsa::Sha2_256f),
+        SignatureScheme::SlhDsaShake128f => SignatureAlgorithm::SlhDsa(SlhDsa::Shake128f),
     }
 }

@@ -136,7 +136,7 @@ impl ProfileConfig {
         Self {
             default_policy,
             accepted_policies: Vec::new(),
-            accepted_hashes: HashAlgorithm::ALL.to_vec(),
+            accepted_hashes: HashAlgorithm::OF_DATA.to_vec(),
             accuracy: Accuracy::ONE_SECOND,
             gen_time_precision: GenTimePrecision::default(),
             include_tsa_name: false,

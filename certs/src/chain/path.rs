@@ -1,4 +1,5 @@
-//! What is asked of a path beyond webpki: the root's validity and path length, `keyCertSign`, revocation.
+//! What is asked of a path beyond webpki: the root's validity and path length, key usages, revocation; and whether every
+//! signature on it is a post-quantum one.
 
 use der::{Decode as _, Encode as _};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -8,6 +9,7 @@ use x509_cert::ext::pkix::KeyUsage;
 
 use super::revocation::{Issuer, Subject, check_revocation};
 use super::{ChainError, ChainRole, RevocationList, TrustAnchors, VerifiedChain};
+use crate::{SignatureAlgorithm, is_post_quantum_key};
 
 /// A certificate of the path, below the root.
 struct Member {
@@ -38,6 +40,30 @@ impl Member {
             spki_der: tbs.subject_public_key_info().to_der().map_err(|source| self.malformed(source))?,
             may_sign_lists: self.key_usage()?.is_none_or(|usage| usage.crl_sign()),
         })
+    }
+
+    /// RFC 9881 §5 and RFC 9909 §6: a key of ML-DSA or SLH-DSA is for signatures alone (C5).
+    fn check_key_usage_fits_key(&self) -> Result<(), ChainError> {
+        let spki = self.certificate.tbs_certificate().subject_public_key_info().to_der();
+        let spki = spki.map_err(|source| self.malformed(source))?;
+        let encrypts = self.key_usage()?.is_some_and(|usage| {
+            usage.key_encipherment()
+                || usage.data_encipherment()
+                || usage.key_agreement()
+                || usage.encipher_only()
+                || usage.decipher_only()
+        });
+        if encrypts && is_post_quantum_key(&spki) {
+            return Err(ChainError::KeyUsageOfSignatureKey { role: self.role });
+        }
+        Ok(())
+    }
+
+    fn has_post_quantum_signature(&self) -> Result<bool, ChainError> {
+        let identifier = self.certificate.signature_algorithm().to_der();
+        let identifier = identifier.map_err(|source| self.malformed(source))?;
+        Ok(SignatureAlgorithm::from_algorithm_identifier_der(&identifier)
+            .is_ok_and(SignatureAlgorithm::is_post_quantum))
     }
 
     fn is_self_issued(&self) -> bool {
@@ -82,6 +108,11 @@ pub(super) fn check(
         spki_der: anchor.spki_der.clone(),
         may_sign_lists: anchor.key_usage.as_ref().is_none_or(KeyUsage::crl_sign),
     };
+    let mut is_post_quantum = true;
+    for member in &members {
+        member.check_key_usage_fits_key()?;
+        is_post_quantum &= member.has_post_quantum_signature()?;
+    }
     let mut leaf_revocation_checked = false;
     for (member, issuer) in members.iter().zip(issuers(&members, root)?) {
         let serial = member.certificate.tbs_certificate().serial_number().as_bytes();
@@ -91,7 +122,12 @@ pub(super) fn check(
             leaf_revocation_checked = checked;
         }
     }
-    Ok(VerifiedChain { anchor_subject: anchor.subject.clone(), intermediates, leaf_revocation_checked })
+    Ok(VerifiedChain {
+        anchor_subject: anchor.subject.clone(),
+        intermediates,
+        is_post_quantum,
+        leaf_revocation_checked,
+    })
 }
 
 /// Who issued each of the members: the member after it, and the root the last.

@@ -28,7 +28,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::crl::{CrlReason, IssuingDistributionPoint};
 
 use super::{ChainError, ChainRole};
-use crate::SignatureAlgorithm;
+use crate::{SignatureAlgorithm, SignatureAlgorithmRefused};
 
 const ID_CE_CRL_REASONS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
 const ID_CE_INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
@@ -132,7 +132,14 @@ pub enum RevocationListInvalid {
     },
     /// Signed with an algorithm that is not accepted.
     #[error("the revocation list is signed with an algorithm that is not accepted")]
-    UnsupportedAlgorithm,
+    UnsupportedAlgorithm {
+        /// Why.
+        #[source]
+        source: SignatureAlgorithmRefused,
+    },
+    /// The signed part names another algorithm than the list does around it (RFC 5280 §5.1.1.2).
+    #[error("the revocation list names two different signature algorithms")]
+    AlgorithmsDiffer,
     /// Without `nextUpdate`, which RFC 5280 §5.1.2.5 demands.
     #[error("the revocation list has no nextUpdate, so that nothing tells how long it holds")]
     NoNextUpdate,
@@ -159,10 +166,10 @@ impl RevocationList {
         let malformed = |source| RevocationListInvalid::Malformed { source };
         let (tbs_der, algorithm_der, signature) = split(der).map_err(malformed)?;
         let algorithm = SignatureAlgorithm::from_algorithm_identifier_der(algorithm_der)
-            .ok_or(RevocationListInvalid::UnsupportedAlgorithm)?;
+            .map_err(|source| RevocationListInvalid::UnsupportedAlgorithm { source })?;
         let list: TbsCertList = TbsCertList::from_der(tbs_der).map_err(malformed)?;
         if list.signature.to_der().map_err(malformed)? != algorithm_der {
-            return Err(RevocationListInvalid::UnsupportedAlgorithm);
+            return Err(RevocationListInvalid::AlgorithmsDiffer);
         }
         check_extensions(list.crl_extensions.as_deref().unwrap_or_default())?;
         let next_update = list.next_update.ok_or(RevocationListInvalid::NoNextUpdate)?;

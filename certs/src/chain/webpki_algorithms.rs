@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn the_identifiers_are_webpkis_own() {
-        let [rsa256, rsa384, rsa512, p256, p384, ed25519] = WebpkiAlgorithm::all();
+        let [rsa256, rsa384, rsa512, p256, p384, ed25519, ml_dsa_44, ml_dsa_65, ml_dsa_87, ..] =
+            WebpkiAlgorithm::all();
         assert_eq!(rsa256.signature_alg_id(), alg_id::RSA_PKCS1_SHA256);
         assert_eq!(rsa384.signature_alg_id(), alg_id::RSA_PKCS1_SHA384);
         assert_eq!(rsa512.signature_alg_id(), alg_id::RSA_PKCS1_SHA512);
@@ -64,5 +65,8 @@ mod tests {
         assert_eq!(p384.public_key_alg_id(), alg_id::ECDSA_P384);
         assert_eq!(ed25519.signature_alg_id(), alg_id::ED25519);
         assert_eq!(ed25519.public_key_alg_id(), alg_id::ED25519);
+        assert_eq!(ml_dsa_44.signature_alg_id(), alg_id::ML_DSA_44);
+        assert_eq!(ml_dsa_65.public_key_alg_id(), alg_id::ML_DSA_65);
+        assert_eq!(ml_dsa_87.signature_alg_id(), alg_id::ML_DSA_87);
     }
 }

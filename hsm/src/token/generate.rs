@@ -92,7 +92,7 @@ fn attempt(
     }
 }
 
-/// What CKA_EC_PARAMS or the modulus' length are to be, in each of the ways that tokens take it.
+/// What CKA_EC_PARAMS, CKA_PARAMETER_SET or the modulus' length are to be, in each of the ways that tokens take it.
 fn public_parameters(algorithm: KeyAlgorithm) -> Vec<Vec<Attribute>> {
     match algorithm.row().public {
         PublicKey::Rsa { modulus_bits } => vec![vec![
@@ -101,6 +101,9 @@ fn public_parameters(algorithm: KeyAlgorithm) -> Vec<Vec<Attribute>> {
         ]],
         PublicKey::Curve { parameters, .. } => {
             parameters.iter().map(|parameters| vec![Attribute::EcParams(parameters.to_vec())]).collect()
+        }
+        PublicKey::ParameterSet { parameter_set, .. } => {
+            vec![vec![Attribute::ParameterSet(parameter_set())]]
         }
     }
 }

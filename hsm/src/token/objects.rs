@@ -49,6 +49,11 @@ impl FoundKey {
                     .and_then(|(modulus, exponent)| spki::from_rsa(self.algorithm, &modulus, &exponent)),
                 PublicKey::Curve { .. } => value!(session, object, EcPoint)
                     .and_then(|point| spki::from_point(self.algorithm, &point)),
+                // The value of a private key is the secret: it is not asked for.
+                PublicKey::ParameterSet { .. } if object == self.private => None,
+                PublicKey::ParameterSet { .. } => {
+                    value!(session, object, Value).and_then(|value| spki::from_value(self.algorithm, &value))
+                }
             };
             if let Some(spki) = built {
                 return Ok(spki);
@@ -138,11 +143,13 @@ pub(crate) fn copy_into_session(
 
 fn algorithm_of(session: &OpenSession, private: ObjectHandle) -> Result<Option<KeyAlgorithm>, HsmError> {
     let Some(key_type) = value!(session, private, KeyType) else { return Ok(None) };
-    let (mut parameters, mut modulus) = (None, None);
+    let (mut parameters, mut modulus, mut set) = (None, None, None);
     if key_type == KeyType::RSA {
         modulus = value!(session, private, Modulus);
     } else if key_type == KeyType::EC || key_type == KeyType::EC_EDWARDS {
         parameters = value!(session, private, EcParams);
+    } else if key_type == KeyType::ML_DSA || key_type == KeyType::SLH_DSA {
+        set = value!(session, private, ParameterSet);
     }
     Ok(KeyAlgorithm::ALL.into_iter().find(|algorithm| {
         let row = algorithm.row();
@@ -156,6 +163,7 @@ fn algorithm_of(session: &OpenSession, private: ObjectHandle) -> Result<Option<K
                 PublicKey::Curve { parameters: known, .. } => {
                     parameters.as_deref().is_some_and(|parameters| known.contains(&parameters))
                 }
+                PublicKey::ParameterSet { parameter_set, .. } => set == Some(parameter_set()),
             }
     }))
 }

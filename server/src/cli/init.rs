@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use attestamp_hsm::{KeyAlgorithm, KeyInfo, Module, ModuleSource, Pin, PinSource, Pkcs11Uri, Token};
+use attestamp_hsm::{
+    HsmError, KeyAlgorithm, KeyInfo, Module, ModuleSource, Pin, PinSource, Pkcs11Uri, Token,
+};
 use clap::{Args, ValueEnum};
 
 use super::options::shell_word;
@@ -31,7 +33,8 @@ pub struct InitArgs {
     /// Make no certification authority: the TSUs wait for certificates of yours (`tsu csr`, `tsu import`)
     #[arg(long)]
     external_ca: bool,
-    /// A TSU to make and the algorithm of its key; repeat for more [default: default:p-256 rsa:rsa-3072]
+    /// A TSU to make and the algorithm of its key; repeat for more [default: default:p-256 rsa:rsa-3072 pq:ml-dsa-65,
+    /// the last where the token has ML-DSA]
     #[arg(long = "tsu", value_name = "NAME:ALGORITHM", value_parser = parse_tsu)]
     tsus: Vec<NewTsu>,
     /// The address under which clients will reach the server; certificates name their CRLs below it
@@ -97,13 +100,6 @@ fn parse_tsu(text: &str) -> Result<NewTsu, String> {
 /// What stopped it. What it had made is removed then, but for keys in an HSM, which are named.
 pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> {
     data_folder::restrict_file_permissions();
-    if args.tsus.is_empty() {
-        args.tsus = ["default:p-256", "rsa:rsa-3072"]
-            .into_iter()
-            .map(parse_tsu)
-            .collect::<Result<_, _>>()
-            .map_err(anyhow::Error::msg)?;
-    }
     if args.key_usage_days >= args.certificate_days {
         bail!("--key-usage-days must be less than --certificate-days (EN 319 421 7.6.7-02)");
     }
@@ -114,7 +110,7 @@ pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> 
     let root = super::data_path(data)?;
     let was_there = root.exists();
     let folder = DataFolder::create(&root)?;
-    match make(folder.layout(), &args).and_then(|()| Ok(folder.complete()?)) {
+    match make(folder.layout(), &mut args).and_then(|()| Ok(folder.complete()?)) {
         Ok(()) => {
             conclude(folder.layout(), &args);
             Ok(ExitCode::SUCCESS)
@@ -129,8 +125,14 @@ pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> 
     }
 }
 
-fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
+fn make(layout: &Layout, args: &mut InitArgs) -> anyhow::Result<()> {
     let (token, token_table) = prepare_token(layout, args)?;
+    if args.tsus.is_empty() {
+        args.tsus = default_tsus(&token)?;
+    }
+    for tsu in &args.tsus {
+        token.check_mechanisms(tsu.algorithm)?;
+    }
     let before: Vec<_> = token.keys()?.into_iter().map(|key| key.id).collect();
     make_in(layout, args, &token, &token_table).map_err(|error| {
         // The embedded token goes with the folder; what is in an HSM may be another program's by now.
@@ -142,6 +144,20 @@ fn make(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
             false => error.context(format!("keys that were made stay in the token: {}", uris.join(", "))),
         }
     })
+}
+
+/// The TSUs of an `init` that names none. Not every HSM has ML-DSA: there, what is missing is said and left out.
+fn default_tsus(token: &Token) -> anyhow::Result<Vec<NewTsu>> {
+    let tsu = |name: &str, algorithm| NewTsu { name: name.to_owned(), algorithm };
+    let mut tsus = vec![tsu("default", KeyAlgorithm::EcdsaP256), tsu("rsa", KeyAlgorithm::Rsa3072)];
+    match token.check_mechanisms(KeyAlgorithm::MlDsa65) {
+        Ok(()) => tsus.push(tsu("pq", KeyAlgorithm::MlDsa65)),
+        Err(missing @ HsmError::MechanismMissing { .. }) => {
+            say(&format!("no post-quantum TSU is made: {missing}"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(tsus)
 }
 
 /// Makes keys and certificates, and the configuration when all else is there.
@@ -162,7 +178,7 @@ fn make_in(layout: &Layout, args: &InitArgs, token: &Token, token_table: &str) -
     }
     text.push_str(token_table);
     if !args.external_ca {
-        for family in [Family::EllipticCurve, Family::Rsa] {
+        for family in Family::ALL {
             if args.tsus.iter().any(|tsu| Family::of(tsu.algorithm) == family) {
                 say(&format!(
                     "making the certification authorities {} and {}",
@@ -183,6 +199,7 @@ fn make_in(layout: &Layout, args: &InitArgs, token: &Token, token_table: &str) -
             token: TOKEN_NAME,
             key: &key.uri.to_string(),
             default_policy: &policy,
+            accuracy_seconds: crate::hierarchy::accuracy_seconds(tsu.algorithm),
         };
         text.push_str(&table.to_toml());
         if !args.external_ca {

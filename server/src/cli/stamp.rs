@@ -79,7 +79,7 @@ pub struct StampArgs {
 /// With the names that there are.
 pub fn parse_hash(name: &str) -> Result<HashAlgorithm, String> {
     HashAlgorithm::from_name(name).ok_or_else(|| {
-        let names: Vec<_> = HashAlgorithm::ALL.into_iter().map(HashAlgorithm::name).collect();
+        let names: Vec<_> = HashAlgorithm::OF_DATA.into_iter().map(HashAlgorithm::name).collect();
         format!("the names are {}", names.join(", "))
     })
 }

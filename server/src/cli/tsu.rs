@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 use crate::config::template::TsuTable;
 use crate::config::{self, Config, edit};
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
-use crate::hierarchy::{Family, MadeKey, Maker, Organization, TsuLife, make_key, sign};
+use crate::hierarchy::{Family, MadeKey, Maker, Organization, TsuLife, accuracy_seconds, make_key, sign};
 use crate::tokens::Tokens;
 use crate::tsu::{CertificateChain, signature_algorithm};
 use crate::{clock, crl};
@@ -195,13 +195,20 @@ fn new(layout: &Layout, args: &NewArgs) -> anyhow::Result<()> {
         public_url: config.server.public_url.as_deref(),
         now: clock::system_time(),
     };
+    // Before anything is made that would be left over.
+    token.check_mechanisms(args.algorithm)?;
     if own_ca && !config.authorities.contains_key(family.timestamping_ca()) {
         text = edit::with_table(&text, &maker.hierarchy(family)?);
     }
     let key = make_key(&token, args.algorithm, &format!("attestamp tsu {}", args.name))?;
     let policy = args.policy.clone().unwrap_or_else(|| unused_policy(&config));
-    let table =
-        TsuTable { name: &args.name, token: &token_name, key: &key.uri.to_string(), default_policy: &policy };
+    let table = TsuTable {
+        name: &args.name,
+        token: &token_name,
+        key: &key.uri.to_string(),
+        default_policy: &policy,
+        accuracy_seconds: accuracy_seconds(args.algorithm),
+    };
     let text = edit::with_table(&text, &table.to_toml());
     let added = (|| {
         let config = Config::parse(&text, &path, layout)?;

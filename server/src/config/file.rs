@@ -303,7 +303,7 @@ pub struct TsuSection {
 }
 
 fn default_hashes() -> Vec<String> {
-    attestamp_certs::HashAlgorithm::ALL.iter().map(|hash| hash.name().to_owned()).collect()
+    attestamp_certs::HashAlgorithm::OF_DATA.iter().map(|hash| hash.name().to_owned()).collect()
 }
 
 /// The least that whole seconds of genTime (1 s), a clock within its bound (0.5 s) and a signature leave room for.

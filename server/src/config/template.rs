@@ -146,6 +146,8 @@ pub struct TsuTable<'a> {
     pub key: &'a str,
     /// Policy OID of the TSU's tokens.
     pub default_policy: &'a str,
+    /// Accuracy in seconds, where the default would leave no time for a signature.
+    pub accuracy_seconds: Option<u32>,
 }
 
 impl TsuTable<'_> {
@@ -168,7 +170,13 @@ default-policy = {policy}
             key = quoted(self.key),
             policy = quoted(self.default_policy)
         );
-        text.push_str(TSU_DEFAULTS);
+        match self.accuracy_seconds {
+            Some(seconds) => {
+                let line = format!("\naccuracy-seconds = {seconds}\n");
+                text.push_str(&TSU_DEFAULTS.replacen("\n# accuracy-seconds = 2\n", &line, 1));
+            }
+            None => text.push_str(TSU_DEFAULTS),
+        }
         text
     }
 }
@@ -199,6 +207,9 @@ const TSU_DEFAULTS: &str = r#"# accepted-policies = []
 # sign-seconds = 10
 # How signatures reach the token: auto (measured at start), inline (software token), threads (network HSM).
 # dispatch = "auto"
+# The TSU whose token over the signature goes into each token, as an unsigned attribute: one with a post-quantum key
+# (docs/post-quantum.md).
+# nested-tsu = "pq"
 # Set by `attestamp tsu retire`.
 # retired = false
 "#;

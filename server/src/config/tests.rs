@@ -26,7 +26,13 @@ fn shipped() -> String {
     };
     let root = CaTable { name: "root", token: "main", key: KEY, issuer: None, crl_days: 365 };
     let ca = CaTable { name: "tsa-ca", token: "main", key: KEY, issuer: Some("root"), crl_days: 14 };
-    let tsu = TsuTable { name: "default", token: "main", key: KEY, default_policy: "2.999.3161.1" };
+    let tsu = TsuTable {
+        name: "default",
+        token: "main",
+        key: KEY,
+        default_policy: "2.999.3161.1",
+        accuracy_seconds: None,
+    };
     template::head(None, "default") + &token.to_toml() + &root.to_toml() + &ca.to_toml() + &tsu.to_toml()
 }
 

@@ -24,10 +24,8 @@ pub(super) struct CertificateFields<'a> {
     pub(super) issuer: &'a [u8],
     /// `subject`.
     pub(super) subject: &'a [u8],
-    /// Content octets of the public key's algorithm identifier's OID.
+    /// The public key's `AlgorithmIdentifier`.
     pub(super) key_algorithm: &'a [u8],
-    /// What follows that OID: the curve of an EC key.
-    pub(super) key_parameters: &'a [u8],
 }
 
 impl<'a> CertificateFields<'a> {
@@ -52,17 +50,8 @@ impl<'a> CertificateFields<'a> {
         tbs.required(tag::SEQUENCE)?; // validity
         let subject = tbs.required(tag::SEQUENCE)?.der;
         let mut key_info = tbs.required(tag::SEQUENCE)?.reader();
-        let algorithm = key_info.required(tag::SEQUENCE)?;
-        let mut algorithm_fields = algorithm.reader();
-        let key_algorithm = algorithm_fields.required(tag::OBJECT_IDENTIFIER)?;
-        let key_parameters = algorithm.content.get(key_algorithm.der.len()..).unwrap_or_default();
-        Ok(Self {
-            serial_number: serial_number.der,
-            issuer,
-            subject,
-            key_algorithm: key_algorithm.content,
-            key_parameters,
-        })
+        let key_algorithm = key_info.required(tag::SEQUENCE)?.der;
+        Ok(Self { serial_number: serial_number.der, issuer, subject, key_algorithm })
     }
 
     /// Whether the certificate names itself as its issuer: a root.

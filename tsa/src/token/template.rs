@@ -23,12 +23,6 @@ const RSA_ENCRYPTION: [u8; 15] = hex!("300d 0609 2a864886f70d010101 0500");
 /// INTEGER 3: SignedData with an eContentType other than id-data (RFC 5652 §5.1).
 const SIGNED_DATA_VERSION: [u8; 3] = [tag::INTEGER, 1, 3];
 
-const ID_RSA: [u8; 9] = hex!("2a864886f70d010101");
-const ID_EC_PUBLIC_KEY: [u8; 7] = hex!("2a8648ce3d0201");
-const ID_ED25519: [u8; 3] = hex!("2b6570");
-const P_256: [u8; 10] = hex!("0608 2a8648ce3d030107");
-const P_384: [u8; 7] = hex!("0605 2b81040022");
-
 /// The constant part of a TSU's tokens. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct TokenTemplate(Arc<Constants>);
@@ -221,15 +215,7 @@ fn read_chain<'a>(chain: &'a [CertificateDer<'_>]) -> Result<Vec<CertificateFiel
 
 /// Whether the certificate's public key is of the kind that makes these signatures.
 fn is_key_for(certificate: &CertificateFields<'_>, algorithm: SignatureAlgorithm) -> bool {
-    let (key, parameters): (&[u8], Option<&[u8]>) = match algorithm {
-        SignatureAlgorithm::RsaPkcs1Sha256
-        | SignatureAlgorithm::RsaPkcs1Sha384
-        | SignatureAlgorithm::RsaPkcs1Sha512 => (&ID_RSA, None),
-        SignatureAlgorithm::EcdsaP256Sha256 => (&ID_EC_PUBLIC_KEY, Some(&P_256)),
-        SignatureAlgorithm::EcdsaP384Sha384 => (&ID_EC_PUBLIC_KEY, Some(&P_384)),
-        SignatureAlgorithm::Ed25519 => (&ID_ED25519, None),
-    };
-    certificate.key_algorithm == key && parameters.is_none_or(|wanted| certificate.key_parameters == wanted)
+    certificate.key_algorithm == algorithm.key_algorithm_identifier_der()
 }
 
 /// The `signatureAlgorithm` of a SignerInfo, which for RSA is not that of certificates.
@@ -240,6 +226,8 @@ fn signer_info_signature_algorithm(algorithm: SignatureAlgorithm) -> &'static [u
         | SignatureAlgorithm::RsaPkcs1Sha512 => &RSA_ENCRYPTION,
         SignatureAlgorithm::EcdsaP256Sha256
         | SignatureAlgorithm::EcdsaP384Sha384
-        | SignatureAlgorithm::Ed25519 => algorithm.algorithm_identifier_der(),
+        | SignatureAlgorithm::Ed25519
+        | SignatureAlgorithm::MlDsa(_)
+        | SignatureAlgorithm::SlhDsa(_) => algorithm.algorithm_identifier_der(),
     }
 }

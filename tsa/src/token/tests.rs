@@ -14,9 +14,7 @@ use crate::{
 };
 
 const EC_KEY: [u8; 21] = hex!("3013 0607 2a8648ce3d0201 0608 2a8648ce3d030107");
-const EC_384_KEY: [u8; 18] = hex!("3010 0607 2a8648ce3d0201 0605 2b81040022");
 const RSA_KEY: [u8; 15] = hex!("300d 0609 2a864886f70d010101 0500");
-const ED25519_KEY: [u8; 7] = hex!("3005 0603 2b6570");
 
 /// `CN=<letter>`.
 fn name(letter: u8) -> Vec<u8> {
@@ -61,14 +59,7 @@ fn config() -> ProfileConfig {
 }
 
 fn template(config: ProfileConfig, algorithm: SignatureAlgorithm) -> TokenTemplate {
-    let key: &[u8] = match algorithm {
-        SignatureAlgorithm::RsaPkcs1Sha256
-        | SignatureAlgorithm::RsaPkcs1Sha384
-        | SignatureAlgorithm::RsaPkcs1Sha512 => &RSA_KEY,
-        SignatureAlgorithm::EcdsaP256Sha256 => &EC_KEY,
-        SignatureAlgorithm::EcdsaP384Sha384 => &EC_384_KEY,
-        SignatureAlgorithm::Ed25519 => &ED25519_KEY,
-    };
+    let key = algorithm.key_algorithm_identifier_der();
     TokenTemplate::new(&Profile::new(config).unwrap(), &chain(key), algorithm).unwrap()
 }
 

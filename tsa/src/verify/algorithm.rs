@@ -4,7 +4,7 @@
 //! and leave the hash to the digest algorithm. For hashes, parameters are absent or NULL (RFC 5754 §2); for RSA NULL or
 //! absent; for everything else absent.
 
-use attestamp_certs::{HashAlgorithm, SignatureAlgorithm};
+use attestamp_certs::{HashAlgorithm, SignatureAlgorithm, SignatureAlgorithmRefused};
 use hex_literal::hex;
 
 use super::invalid::{TokenInvalid, TokenPart};
@@ -59,16 +59,22 @@ pub(super) fn signature_algorithm(
             HashAlgorithm::Sha256 => Ok(SignatureAlgorithm::RsaPkcs1Sha256),
             HashAlgorithm::Sha384 => Ok(SignatureAlgorithm::RsaPkcs1Sha384),
             HashAlgorithm::Sha512 => Ok(SignatureAlgorithm::RsaPkcs1Sha512),
-            HashAlgorithm::Sha3_256 | HashAlgorithm::Sha3_384 | HashAlgorithm::Sha3_512 => {
-                Err(TokenInvalid::SignatureAlgorithmNotAccepted)
-            }
+            HashAlgorithm::Sha3_256
+            | HashAlgorithm::Sha3_384
+            | HashAlgorithm::Sha3_512
+            | HashAlgorithm::Shake128
+            | HashAlgorithm::Shake256 => Err(TokenInvalid::SignatureAlgorithmNotAccepted {
+                source: SignatureAlgorithmRefused::Unknown,
+            }),
         };
     }
     let algorithm = SignatureAlgorithm::from_algorithm_identifier_der(algorithm_der)
-        .or_else(|| rsa_without_parameters(algorithm_der))
-        .ok_or(TokenInvalid::SignatureAlgorithmNotAccepted)?;
-    if algorithm.digest() == digest {
+        .or_else(|refused| rsa_without_parameters(algorithm_der).ok_or(refused))
+        .map_err(|source| TokenInvalid::SignatureAlgorithmNotAccepted { source })?;
+    if algorithm.accepts_digest(digest) {
         Ok(algorithm)
+    } else if algorithm.is_post_quantum() {
+        Err(TokenInvalid::DigestTooWeak { digest, algorithm })
     } else {
         Err(TokenInvalid::DigestMismatch { digest, algorithm })
     }
@@ -92,6 +98,7 @@ fn rsa_without_parameters(algorithm_der: &[u8]) -> Option<SignatureAlgorithm> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use attestamp_certs::MlDsa;
 
     #[test]
     fn rsa_takes_its_hash_from_the_digest_algorithm() {
@@ -102,7 +109,7 @@ mod tests {
             );
             assert!(matches!(
                 signature_algorithm(der, HashAlgorithm::Sha3_256),
-                Err(TokenInvalid::SignatureAlgorithmNotAccepted)
+                Err(TokenInvalid::SignatureAlgorithmNotAccepted { .. })
             ));
         }
     }
@@ -117,7 +124,7 @@ mod tests {
         let ecdsa_with_null = hex!("300c 0608 2a8648ce3d040302 0500");
         assert!(matches!(
             signature_algorithm(&ecdsa_with_null, HashAlgorithm::Sha256),
-            Err(TokenInvalid::SignatureAlgorithmNotAccepted)
+            Err(TokenInvalid::SignatureAlgorithmNotAccepted { .. })
         ));
     }
 
@@ -126,10 +133,46 @@ mod tests {
         for algorithm in SignatureAlgorithm::ALL {
             let der = algorithm.algorithm_identifier_der();
             assert_eq!(signature_algorithm(der, algorithm.digest()).unwrap(), algorithm);
-            assert!(matches!(
-                signature_algorithm(der, HashAlgorithm::Sha3_512),
-                Err(TokenInvalid::DigestMismatch { digest: HashAlgorithm::Sha3_512, .. })
-            ));
+            if !algorithm.is_post_quantum() {
+                assert!(matches!(
+                    signature_algorithm(der, HashAlgorithm::Sha3_512),
+                    Err(TokenInvalid::DigestMismatch { digest: HashAlgorithm::Sha3_512, .. })
+                ));
+            }
         }
+    }
+
+    #[test]
+    fn c2_a_digest_weaker_than_the_parameter_set_is_refused() {
+        for (set, weak) in [
+            (MlDsa::MlDsa65, &[HashAlgorithm::Sha256, HashAlgorithm::Sha3_256, HashAlgorithm::Shake128][..]),
+            (MlDsa::MlDsa87, &[HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha3_384]),
+        ] {
+            let der = SignatureAlgorithm::MlDsa(set).algorithm_identifier_der();
+            for digest in weak {
+                let error = signature_algorithm(der, *digest).unwrap_err();
+                assert!(matches!(error, TokenInvalid::DigestTooWeak { .. }), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn c1_null_parameters_and_c4_prehash_forms_are_refused_by_name() {
+        let error = signature_algorithm(&hex!("300d 0609 608648016503040312 0500"), HashAlgorithm::Sha512)
+            .unwrap_err();
+        assert!(matches!(
+            error,
+            TokenInvalid::SignatureAlgorithmNotAccepted {
+                source: SignatureAlgorithmRefused::Parameters {
+                    algorithm: SignatureAlgorithm::MlDsa(MlDsa::MlDsa65)
+                }
+            }
+        ));
+        let error =
+            signature_algorithm(&hex!("300b 0609 608648016503040321"), HashAlgorithm::Sha512).unwrap_err();
+        assert!(matches!(
+            error,
+            TokenInvalid::SignatureAlgorithmNotAccepted { source: SignatureAlgorithmRefused::Prehash { .. } }
+        ));
     }
 }

@@ -7,7 +7,7 @@ use attestamp_certs::chain::ChainError;
 use attestamp_certs::tsu_certificate::TsuCertificateInvalid;
 use attestamp_certs::utc::Utc;
 use attestamp_certs::verify_signature::SignatureInvalid;
-use attestamp_certs::{HashAlgorithm, SignatureAlgorithm, UnixTime};
+use attestamp_certs::{HashAlgorithm, SignatureAlgorithm, SignatureAlgorithmRefused, UnixTime};
 
 use super::{MAX_CERTIFICATES, MAX_TOKEN_OCTETS};
 use crate::failure::PkiFailureInfo;
@@ -237,11 +237,26 @@ pub enum TokenInvalid {
     )]
     SigningCertificateIssuerSerial,
     /// An algorithm that is not accepted, or has parameters that it must not have.
-    #[error("the signature algorithm is not one that is accepted")]
-    SignatureAlgorithmNotAccepted,
+    #[error("the token is signed with an algorithm that is not accepted")]
+    SignatureAlgorithmNotAccepted {
+        /// Why.
+        #[source]
+        source: SignatureAlgorithmRefused,
+    },
     /// A digest that does not belong to the signature algorithm.
     #[error("the token is digested with {} and signed with {}", digest.name(), algorithm.name())]
     DigestMismatch {
+        /// The SignerInfo's digest algorithm.
+        digest: HashAlgorithm,
+        /// The SignerInfo's signature algorithm.
+        algorithm: SignatureAlgorithm,
+    },
+    /// A digest that is easier to break than the post-quantum signature over it (RFC 9882 table 1, RFC 9814 §4).
+    #[error(
+        "the token is digested with {}, which is too weak beside {}: RFC 9882 and RFC 9814 ask for a digest no weaker \
+         than the signature", digest.name(), algorithm.name()
+    )]
+    DigestTooWeak {
         /// The SignerInfo's digest algorithm.
         digest: HashAlgorithm,
         /// The SignerInfo's signature algorithm.

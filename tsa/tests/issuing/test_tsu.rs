@@ -9,6 +9,7 @@ use attestamp_tsa::{
     UnsignedToken, UtcInstant,
 };
 
+const NOT_HERE: &str = "the openssl of Debian 12 makes no post-quantum keys";
 const EXTENSIONS: &str = "
 [req]
 distinguished_name = name
@@ -92,6 +93,7 @@ impl TestTsu {
             SignatureAlgorithm::RsaPkcs1Sha384 | SignatureAlgorithm::EcdsaP384Sha384 => "-digest sha384",
             SignatureAlgorithm::RsaPkcs1Sha512 => "-digest sha512",
             SignatureAlgorithm::Ed25519 => "",
+            SignatureAlgorithm::MlDsa(_) | SignatureAlgorithm::SlhDsa(_) => panic!("{NOT_HERE}"),
         };
         self.openssl(&format!(
             "pkeyutl -sign -rawin {digest} -inkey tsu.key -in to-be-signed -out signature"
@@ -138,5 +140,6 @@ fn key_options(algorithm: SignatureAlgorithm) -> &'static str {
         SignatureAlgorithm::EcdsaP256Sha256 => "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
         SignatureAlgorithm::EcdsaP384Sha384 => "-algorithm EC -pkeyopt ec_paramgen_curve:P-384",
         SignatureAlgorithm::Ed25519 => "-algorithm ED25519",
+        SignatureAlgorithm::MlDsa(_) | SignatureAlgorithm::SlhDsa(_) => panic!("{NOT_HERE}"),
     }
 }

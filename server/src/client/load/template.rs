@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_changed_template_is_the_request_encoded_anew() {
-        for hash in HashAlgorithm::ALL {
+        for hash in HashAlgorithm::OF_DATA {
             let template = RequestTemplate::new(hash, true).unwrap();
             for number in [0, 1, 255, u64::MAX] {
                 let request = template.request(number);

@@ -2,7 +2,7 @@
 
 use attestamp_certs::chain::ChainError;
 use attestamp_certs::tsu_certificate::TsuCertificateInvalid;
-use attestamp_certs::{CertificateDer, HashAlgorithm, RevocationList};
+use attestamp_certs::{CertificateDer, HashAlgorithm, RevocationList, SignatureAlgorithmRefused};
 use hex_literal::hex;
 use rcgen::{CustomExtension, KeyPair, date_time_ymd};
 
@@ -124,7 +124,7 @@ fn algorithms() {
     let ecdsa_with_null = hex!("300c 0608 2a8648ce3d040302 0500");
     refused!(
         move |f: &mut Forgery| f.signature_algorithm = ecdsa_with_null.to_vec(),
-        TokenInvalid::SignatureAlgorithmNotAccepted
+        TokenInvalid::SignatureAlgorithmNotAccepted { source: SignatureAlgorithmRefused::Unknown }
     );
     let ecdsa_with_sha384 = hex!("300a 0608 2a8648ce3d040303");
     refused!(
