@@ -3,17 +3,21 @@
 //! The keys, certificates and signatures are OpenSSL's, the octets around them [`crate::der`]'s. [`Forgery::none`] makes a
 //! token with which nothing is wrong: a test shows that it is accepted before it shows that others are refused.
 
+pub mod certificate;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::data_folder::DataFolder;
-use crate::der::{self, Value, tlv};
+use crate::der::{self, tlv};
 use crate::modern_openssl;
 use crate::request::{self, Request};
 use crate::signer_info::{SignerInfo, granting};
 use crate::stamped::{DATA, Parts, Stamped};
+
+use certificate::{Certificate, CertificateFault};
 
 /// 2.16.840.1.101.3.4.3: the signature algorithms of NIST.
 pub const NIST_SIGNATURES: &str = "2.16.840.1.101.3.4.3";
@@ -111,8 +115,10 @@ impl Forgery {
 #[derive(Debug)]
 pub struct Forger {
     folder: PathBuf,
-    /// Name of the TSU's files, and OpenSSL's name of the algorithm.
+    /// OpenSSL's name of the algorithm, and the beginning of the files' names.
     algorithm: String,
+    /// File name of the TSU's certificate without its ending.
+    certificate_file: String,
     certificate: Vec<u8>,
 }
 
@@ -146,7 +152,33 @@ impl Forger {
         ])?;
         openssl(&["x509", "-in", &file("pem"), "-outform", "DER", "-out", &file("der")])?;
         let certificate = std::fs::read(work.join(file("der")))?;
-        Ok(Self { folder: work, algorithm: algorithm.to_owned(), certificate })
+        Ok(Self {
+            folder: work,
+            algorithm: algorithm.to_owned(),
+            certificate_file: algorithm.to_owned(),
+            certificate,
+        })
+    }
+
+    /// The same TSU with a certificate in which one thing is wrong, signed by the same root.
+    ///
+    /// # Errors
+    /// When openssl does not sign.
+    pub fn with_certificate(&self, fault: CertificateFault) -> Result<Self> {
+        let root_key = format!("{}.root.key", self.algorithm);
+        let certificate = Certificate::read(&self.certificate)?
+            .with_fault(fault, |data| self.sign_with(&root_key, data, Signing::Pure))?;
+        let certificate_file = format!("{}-{fault:?}", self.algorithm);
+        let (der, pem) = (format!("{certificate_file}.der"), format!("{certificate_file}.pem"));
+        std::fs::write(self.folder.join(&der), &certificate)?;
+        modern_openssl::run(&self.folder, &["x509", "-inform", "DER", "-in", &der, "-out", &pem])?
+            .succeeded()?;
+        Ok(Self {
+            folder: self.folder.clone(),
+            algorithm: self.algorithm.clone(),
+            certificate_file,
+            certificate,
+        })
     }
 
     /// The timestamp, under this name, in files for the verifiers.
@@ -156,12 +188,12 @@ impl Forger {
     pub fn make(&self, name: &str, forgery: &Forgery) -> Result<Stamped> {
         let request = Request { cert_req: request::cert_req(), ..Request::of(DATA)? };
         let token = self.token(&request, forgery)?;
-        let read = |ending: &str| std::fs::read(self.folder.join(format!("{}.{ending}", self.algorithm)));
+        let read = |file: String| std::fs::read(self.folder.join(file));
         let parts = Parts {
             request: request.encoded(),
             reply: granting(&token),
-            certificate: read("pem")?,
-            root: read("root.pem")?,
+            certificate: read(format!("{}.pem", self.certificate_file))?,
+            root: read(format!("{}.root.pem", self.algorithm))?,
         };
         Stamped::of_parts(&self.folder, name, &parts)
     }
@@ -182,7 +214,7 @@ impl Forger {
             digest_algorithm: digest_algorithm.clone(),
             signed_attributes,
             signature_algorithm: tlv(der::SEQUENCE, &[&signature_oid, &forgery.signature_parameters]),
-            signature: self.sign(&to_sign, forgery.signing)?,
+            signature: self.sign_with(&format!("{}.key", self.algorithm), &to_sign, forgery.signing)?,
             unsigned_attributes: Vec::new(),
         };
         let content = tlv(der::CONTEXT_0, &[&tlv(der::OCTET_STRING, &[&tst_info])]);
@@ -198,7 +230,7 @@ impl Forger {
         Ok(tlv(der::SEQUENCE, &[&der::oid("1.2.840.113549.1.7.2")?, &signed_data]))
     }
 
-    fn sign(&self, data: &[u8], signing: Signing) -> Result<Vec<u8>> {
+    fn sign_with(&self, key: &str, data: &[u8], signing: Signing) -> Result<Vec<u8>> {
         let (input, option) = match signing {
             Signing::Pure | Signing::Tampered => (data.to_vec(), None),
             Signing::Context(context) => (data.to_vec(), Some(format!("context-string:{context}"))),
@@ -209,8 +241,7 @@ impl Forger {
             }
         };
         std::fs::write(self.folder.join("to-sign"), input)?;
-        let key = format!("{}.key", self.algorithm);
-        let mut arguments = vec!["pkeyutl", "-sign", "-inkey", &key, "-in", "to-sign", "-out", "signed"];
+        let mut arguments = vec!["pkeyutl", "-sign", "-inkey", key, "-in", "to-sign", "-out", "signed"];
         if let Some(option) = &option {
             arguments.extend(["-pkeyopt", option]);
         }
@@ -221,27 +252,6 @@ impl Forger {
             *signature.get_mut(middle).context("an empty signature")? ^= 0x10;
         }
         Ok(signature)
-    }
-}
-
-/// What a token says of its signer's certificate.
-struct Certificate<'a> {
-    encoded: &'a [u8],
-    serial: &'a [u8],
-    issuer: &'a [u8],
-    /// UTCTime's content.
-    not_before: &'a [u8],
-}
-
-impl<'a> Certificate<'a> {
-    fn read(encoded: &'a [u8]) -> Result<Self> {
-        let to_be_signed = Value::read(encoded)?.child(0)?;
-        Ok(Self {
-            encoded,
-            serial: to_be_signed.child(1)?.encoded,
-            issuer: to_be_signed.child(3)?.encoded,
-            not_before: to_be_signed.child(4)?.child(0)?.content,
-        })
     }
 }
 
