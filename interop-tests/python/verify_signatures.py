@@ -38,6 +38,8 @@ def verdict(signed: str, signature: str, certificate: str, hash_name: str) -> st
         verify(*files, hash_name)
     except InvalidSignature:
         return "refused: the signature does not verify"
+    except ValueError as reason:
+        return f"refused: {reason}"
     except UnsupportedAlgorithm as reason:
         return f"unsupported: {reason}"
     return "accepted"

@@ -241,11 +241,12 @@ impl Forger {
             }
         };
         std::fs::write(self.folder.join("to-sign"), input)?;
-        let mut arguments = vec!["pkeyutl", "-sign", "-inkey", key, "-in", "to-sign", "-out", "signed"];
-        if let Some(option) = &option {
-            arguments.extend(["-pkeyopt", option]);
-        }
-        modern_openssl::run(&self.folder, &arguments)?.succeeded()?;
+        let option = option.iter().flat_map(|option| ["-pkeyopt", option]).collect::<Vec<_>>();
+        let sign = ["pkeyutl", "-sign", "-inkey", key, "-in", "to-sign", "-out", "signed"];
+        modern_openssl::run(&self.folder, &[&sign[..], &option].concat())?.succeeded()?;
+        // Whoever knows of the context or the mode finds it right.
+        let verify = ["pkeyutl", "-verify", "-inkey", key, "-in", "to-sign", "-sigfile", "signed"];
+        modern_openssl::run(&self.folder, &[&verify[..], &option].concat())?.succeeded()?;
         let mut signature = std::fs::read(self.folder.join("signed"))?;
         if signing == Signing::Tampered {
             let middle = signature.len() / 2;
