@@ -114,6 +114,8 @@ pub struct TsuConfig {
     pub profile: Profile,
     /// How signatures reach the token.
     pub pool: attestamp_hsm::PoolConfig,
+    /// The TSU whose token over the signature each of its tokens carries.
+    pub nested: Option<String>,
 }
 
 impl Config {
@@ -175,6 +177,7 @@ impl Config {
             let tsu = tsu_config(&name, section, compatibility)?;
             tsus.insert(name, tsu);
         }
+        check_nested(&tsus)?;
         let default_tsu = default_tsu(file.server.default_tsu.as_deref(), &tsus)?;
         check_server(&file.server)?;
         let limits = http_limits(&file.limits, &file.server)?;
@@ -199,6 +202,26 @@ fn check_issuers(authorities: &BTreeMap<String, CaConfig>) -> Result<(), ConfigE
         if std::iter::successors(Some(name), |name| above(name)).nth(authorities.len()).is_some() {
             return Err(value(format!("ca.{name}.issuer"), "its issuers lead round in a circle, to no root"));
         }
+    }
+    Ok(())
+}
+
+/// A nested token is over the signature of one that carries it, and carries none itself.
+fn check_nested(tsus: &BTreeMap<String, TsuConfig>) -> Result<(), ConfigError> {
+    for (name, tsu) in tsus.iter().filter(|(_, tsu)| !tsu.retired) {
+        let Some(nested) = &tsu.nested else { continue };
+        let problem = match tsus.get(nested) {
+            None => format!("there is no [tsu.{nested}]"),
+            Some(_) if nested == name => "a TSU cannot be nested in itself".to_owned(),
+            Some(found) if found.retired => {
+                format!("TSU `{nested}` is retired: name another, or remove nested-tsu")
+            }
+            Some(found) if found.nested.is_some() => {
+                format!("TSU `{nested}` has a nested-tsu itself: name one that has none")
+            }
+            Some(_) => continue,
+        };
+        return Err(value(format!("tsu.{name}.nested-tsu"), problem));
     }
     Ok(())
 }
@@ -267,7 +290,8 @@ fn tsu_config(
         "" => value(format!("tsu.{name}"), problem),
         setting => value(format!("tsu.{name}.{setting}"), problem),
     })?;
-    Ok(TsuConfig { token: section.token, key, retired: section.retired, profile, pool })
+    let (token, retired, nested) = (section.token, section.retired, section.nested_tsu);
+    Ok(TsuConfig { token, key, retired, profile, pool, nested })
 }
 
 fn default_tsu(

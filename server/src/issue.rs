@@ -4,6 +4,8 @@
 //! what may be stamped (`tsa::Profile`), when (`clock`) or how a key is used (`hsm`): it brings them in order, and turns
 //! whatever goes wrong into one of the replies that RFC 3161 knows.
 
+mod nested;
+
 use std::error::Error;
 
 use attestamp_tsa::{Failure, Fault, TimeStampReq, TimeStampResp, UnsignedToken};
@@ -14,6 +16,7 @@ use crate::clock::ClockGate;
 use crate::http::{RequestId, StampRequest};
 use crate::serial::SerialSource;
 use crate::tsu::{SignFault, Tsu};
+use nested::NestedFault;
 
 /// What the authority answers to one timestamp request.
 #[derive(Debug)]
@@ -97,12 +100,28 @@ pub async fn stamp(
         Err(SignFault::Busy { retry_after_seconds }) => return StampOutcome::Busy { retry_after_seconds },
         Err(SignFault::Failed(error)) => return fault(tsu, request.id, &error),
     };
-    // waiting for the signature must not have made genTime older than the accuracy that the token claims
+    // where the TSU is to: a post-quantum token over this signature (server/src/issue/nested.rs)
+    let nested = match nested::over_signature(running, tsu, &signature, grant.cert_req, clock, serials).await
+    {
+        Ok(nested) => nested,
+        Err(NestedFault::Sign(SignFault::Busy { retry_after_seconds })) => {
+            return StampOutcome::Busy { retry_after_seconds };
+        }
+        Err(NestedFault::Time(_)) => {
+            return reject(tsu, Outcome::TimeNotAvailable, &Failure::Fault(Fault::TimeNotAvailable));
+        }
+        Err(error) => return fault(tsu, request.id, &error),
+    };
+    // waiting for the signatures must not have made genTime older than the accuracy that the token claims
     if let Err(late) = clock.check_age(grant.gen_time, tsu.accuracy()) {
         return fault(tsu, request.id, &late);
     }
     // token and reply (tsa/src/token.rs, tsa/src/response.rs)
-    let der = TimeStampResp::granted(token.attach(&signature)).into();
+    let token = match nested {
+        Some(nested) => token.attach_with_nested(&signature, &nested),
+        None => token.attach(&signature),
+    };
+    let der = TimeStampResp::granted(token).into();
     tsu.metrics().stamp(Outcome::Granted);
     StampOutcome::Reply { der, outcome: Outcome::Granted }
 }

@@ -188,6 +188,18 @@ impl Tsu {
         &self.name
     }
 
+    /// The TSU whose token over the signature each of its tokens carries.
+    #[must_use]
+    pub fn nested_name(&self) -> Option<&str> {
+        self.config.nested.as_deref()
+    }
+
+    /// Whether key and certificates are post-quantum up to the root.
+    #[must_use]
+    pub fn is_post_quantum(&self) -> bool {
+        signature_algorithm(self.algorithm.scheme()).is_post_quantum() && self.chain.is_post_quantum()
+    }
+
     /// What it grants.
     #[must_use]
     pub fn profile(&self) -> &Profile {

@@ -4,7 +4,8 @@
 //! the signature and finishes. Everything that is the same in all tokens of a TSU was encoded by [`TokenTemplate`]; what
 //! is left is copied into two buffers, each allocated once at its final size: TSTInfo with the signed attributes when the
 //! token is built, and the whole reply when it is finished. The token is made inside its `TimeStampResp`, because the
-//! reply is what is sent and a copy of a post-quantum token costs as much as building it.
+//! reply is what is sent and a copy of a post-quantum token costs as much as building it. A token may carry another one, over
+//! its signature value.
 
 mod certificate;
 mod ess;
@@ -23,6 +24,9 @@ use crate::tst_info::TstInfo;
 const ID_SIGNED_DATA: [u8; 11] = hex_literal::hex!("0609 2a864886f70d010702");
 /// id-ct-TSTInfo (RFC 3161 §2.4.2), the whole element.
 const ID_CT_TST_INFO: [u8; 13] = hex_literal::hex!("060b 2a864886f70d0109100104");
+
+/// id-aa-timeStampToken, 1.2.840.113549.1.9.16.2.14 (RFC 3161 appendix A), the whole element.
+pub(crate) const ID_AA_TIME_STAMP_TOKEN: [u8; 13] = hex_literal::hex!("060b 2a864886f70d010910020e");
 
 /// A token without its signature. Consumed by [`attach`](Self::attach): it can be signed once.
 #[derive(Debug)]
@@ -71,6 +75,17 @@ impl UnsignedToken {
     /// (ECDSA: DER `Ecdsa-Sig-Value`). One allocation. The signature is not verified here.
     #[must_use]
     pub fn attach(self, signature: &[u8]) -> TimeStampToken {
+        self.finish(signature, None)
+    }
+
+    /// As [`attach`](Self::attach), with a token over the signature value in it, as an unsigned attribute (RFC 3161
+    /// appendix A). That it is one over this signature is the caller's to see to.
+    #[must_use]
+    pub fn attach_with_nested(self, signature: &[u8], nested: &TimeStampToken) -> TimeStampToken {
+        self.finish(signature, Some(nested.as_der()))
+    }
+
+    fn finish(self, signature: &[u8], nested: Option<&[u8]>) -> TimeStampToken {
         let (tst_info, attributes) = self.parts();
         let constants = self.template.signed_data();
         let certificates: &[u8] = if self.with_certificates { &constants.certificates } else { &[] };
@@ -78,10 +93,13 @@ impl UnsignedToken {
         // Lengths, from the inside out.
         let octet_string = element_length(tst_info.len());
         let encap_content_info = ID_CT_TST_INFO.len() + element_length(octet_string);
+        let nested_attribute = nested.map(|token| ID_AA_TIME_STAMP_TOKEN.len() + element_length(token.len()));
+        let unsigned_attributes = nested_attribute.map(element_length);
         let signer_info = constants.signer_before_attributes.len()
             + attributes.len()
             + constants.signature_algorithm.len()
-            + element_length(signature.len());
+            + element_length(signature.len())
+            + unsigned_attributes.map_or(0, element_length);
         let signer_infos = element_length(signer_info);
         let signed_data = constants.version_and_digest_algorithms.len()
             + element_length(encap_content_info)
@@ -114,6 +132,14 @@ impl UnsignedToken {
         out.extend_from_slice(attributes.get(1..).unwrap_or_default());
         out.extend_from_slice(constants.signature_algorithm);
         push_element(&mut out, tag::OCTET_STRING, signature);
+        if let (Some(token), Some(attribute), Some(attributes)) =
+            (nested, nested_attribute, unsigned_attributes)
+        {
+            push_header(&mut out, tag::CONTEXT_1, attributes);
+            push_header(&mut out, tag::SEQUENCE, attribute);
+            out.extend_from_slice(&ID_AA_TIME_STAMP_TOKEN);
+            push_element(&mut out, tag::SET, token);
+        }
         TimeStampToken { response: out, token_offset }
     }
 

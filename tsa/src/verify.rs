@@ -8,13 +8,15 @@
 //! 2. what was expected: messageImprint, nonce, policy;
 //! 3. the signature: messageDigest, the certificate that the signature binds ([`signer`]), the signature itself;
 //! 4. the certificate: the rules of RFC 3161 §2.3, its names, its validity at genTime, its key's usage period;
-//! 5. the chain to a trusted root, with revocation, at genTime or at the instant asked for.
+//! 5. the chain to a trusted root, with revocation, at genTime or at the instant asked for;
+//! 6. the tokens over its signature that it carries as unsigned attributes, in the same way ([`nested`]).
 //!
-//! What it does not do: fetch anything, look at a clock, or look into unsigned attributes.
+//! What it does not do: fetch anything, look at a clock, or believe other unsigned attributes.
 
 mod algorithm;
 mod attributes;
 mod invalid;
+mod nested;
 mod response;
 mod signed_data;
 mod signer;
@@ -27,7 +29,8 @@ use attestamp_certs::{
     UnixTime, verify_chain,
 };
 
-pub use invalid::{ImprintDifference, SignedAttribute, TokenInvalid, TokenPart};
+pub use invalid::{ImprintDifference, PostQuantumLack, SignedAttribute, TokenInvalid, TokenPart};
+pub use nested::NestedToken;
 pub use response::DecodedResponse;
 
 use crate::accuracy::Accuracy;
@@ -45,6 +48,8 @@ pub const MAX_TOKEN_OCTETS: usize = 1 << 20;
 pub const MAX_CERTIFICATES: usize = 32;
 /// Most signed attributes; the standards know about ten.
 pub const MAX_SIGNED_ATTRIBUTES: usize = 32;
+/// Most tokens that a token may carry over its signature; ours carry one.
+pub const MAX_NESTED_TOKENS: usize = 8;
 /// Deepest nesting in what is not read further.
 pub const MAX_NESTING: usize = 16;
 /// Most texts of a response that are kept.
@@ -128,6 +133,8 @@ pub struct VerifiedToken {
     pub chain: VerifiedChain,
     /// The instant that the chain was verified for.
     pub chain_verified_at: UnixTime,
+    /// The tokens over this one's signature that it carries. That there is none proves nothing: they can be taken out.
+    pub nested: Vec<NestedToken>,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -172,6 +179,13 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     /// [`TokenInvalid`]: the first thing that is wrong.
     pub fn verify(&self, expected: &Expectations<'_>) -> Result<VerifiedToken, TokenInvalid> {
+        let verified = self.verify_alone(expected)?;
+        let nested = nested::verify(&self.signed_data.signer, &verified, expected)?;
+        Ok(VerifiedToken { nested, ..verified })
+    }
+
+    /// All but the nested tokens.
+    fn verify_alone(&self, expected: &Expectations<'_>) -> Result<VerifiedToken, TokenInvalid> {
         check_imprint(&self.claims, expected.imprint)?;
         check_nonce(&self.claims, expected.nonce)?;
         if expected.policy.is_some_and(|policy| *policy != self.claims.policy) {
@@ -236,6 +250,7 @@ impl<'a> UnverifiedToken<'a> {
             certificate,
             chain,
             chain_verified_at,
+            nested: Vec::new(),
         }
     }
 }

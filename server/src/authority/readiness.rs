@@ -58,6 +58,11 @@ pub(super) fn judge(running: &Running, clock: &ClockGate) -> Readiness {
         if let Some((code, detail)) = tsu.trouble(now) {
             reasons.push(note(Some(tsu), code, detail));
         }
+        let nested = tsu.nested_name().and_then(|name| running.tsus.get(name));
+        if let Some((_, detail)) = nested.and_then(|nested| nested.trouble(now)) {
+            let detail = format!("its nested-tsu issues nothing: {detail}");
+            reasons.push(note(Some(tsu), "nested-tsu", detail));
+        }
         if let Some(detail) = expires_soon(tsu, now.as_secs(), warning_time) {
             warnings.push(note(Some(tsu), "expires-soon", detail));
         }

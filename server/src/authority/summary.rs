@@ -18,6 +18,11 @@ pub struct TsuSummary {
     pub default: bool,
     /// Signature algorithm, as `p-256` or `rsa-3072`.
     pub algorithm: String,
+    /// Whether its tokens are post-quantum up to the root: no version of `openssl ts` verifies those.
+    pub post_quantum: bool,
+    /// The TSU whose token over the signature its tokens carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nested_tsu: Option<String>,
     /// Policy OIDs in dotted form, the default first.
     pub policies: Vec<String>,
     /// Hash algorithms accepted in requests.
@@ -44,6 +49,8 @@ impl TsuSummary {
             name: tsu.name().to_owned(),
             default,
             algorithm: tsu.algorithm().to_string(),
+            post_quantum: tsu.is_post_quantum(),
+            nested_tsu: tsu.nested_name().map(str::to_owned),
             policies: profile.policies().map(ToString::to_string).collect(),
             accepted_hashes: profile
                 .config()

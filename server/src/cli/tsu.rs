@@ -384,6 +384,7 @@ fn retire(layout: &Layout, args: &RetireArgs) -> anyhow::Result<()> {
     let now = clock::system_time();
     let mut tokens = Tokens::default();
     let text = edit::with_retired(&text, &args.name)?;
+    Config::parse(&text, &path, layout).context("nothing was changed")?;
     write_atomically(&path, text.as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", path.display()))?;
     if let Ok(chain) = CertificateChain::read(&layout.tsu_chain(&args.name), now)

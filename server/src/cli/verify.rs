@@ -1,7 +1,7 @@
 //! `attestamp verify`: judges a timestamp, offline, for somebody who trusts nobody but the roots that they name.
 //!
 //! The judging is `attestamp_tsa::verify`'s; here are the files, the options and the words. Nothing is fetched and no
-//! clock is read: the chain is verified at the token's own time, or at `--at`. Three ends, so that scripts need not read
+//! clock is read: the chain is verified at the token's own time, or at `--at`. A token nested in it is judged with it. Three ends, so that scripts need not read
 //! text: 0, the timestamp holds; 1, it does not; 2, it could not be judged, because a file or an option is not usable.
 
 mod inputs;
@@ -64,6 +64,10 @@ pub struct VerifyArgs {
     /// Policy that the timestamp must have been issued under
     #[arg(long, value_name = "OID")]
     policy: Option<PolicyOid>,
+    /// Refuse a timestamp without a post-quantum signature up to the root, its own or that of a token nested in it: a
+    /// nested token can be stripped without a trace. Give the post-quantum root with --ca too
+    #[arg(long)]
+    require_post_quantum: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,6 +83,7 @@ struct Evidence {
     certificates: Vec<CertificateDer<'static>>,
     crls: Vec<RevocationList>,
     at: Option<UnixTime>,
+    require_post_quantum: bool,
 }
 
 /// Judges the timestamp and prints the verdict.
@@ -139,6 +144,7 @@ impl Evidence {
             certificates: inputs::read_certificates(&args.untrusted)?,
             crls: inputs::read_crls(&args.crl)?,
             at: args.at,
+            require_post_quantum: args.require_post_quantum,
         })
     }
 }
@@ -159,7 +165,7 @@ fn judge(evidence: &Evidence) -> anyhow::Result<Result<VerifiedToken, TokenInval
         Nonce::Absent => ExpectedNonce::Absent,
         Nonce::Value(octets) => ExpectedNonce::Value(octets),
     };
-    Ok(token.verify(&Expectations {
+    let verified = token.verify(&Expectations {
         imprint,
         nonce,
         policy: evidence.policy.as_ref(),
@@ -167,6 +173,12 @@ fn judge(evidence: &Evidence) -> anyhow::Result<Result<VerifiedToken, TokenInval
         certificates: &evidence.certificates,
         crls: &evidence.crls,
         at: evidence.at,
+    });
+    Ok(verified.and_then(|token| {
+        if evidence.require_post_quantum {
+            token.require_post_quantum()?;
+        }
+        Ok(token)
     }))
 }
 

@@ -288,6 +288,8 @@ pub struct TsuSection {
     /// Conformance to ETSI EN 319 422.
     #[serde(default)]
     pub etsi: EtsiMode,
+    /// The TSU whose token over the signature each token carries.
+    pub nested_tsu: Option<String>,
     /// Sessions open for signing.
     #[serde(default = "default_sessions")]
     pub sessions: usize,

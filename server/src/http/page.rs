@@ -189,6 +189,8 @@ mod tests {
             name: name.to_owned(),
             default: true,
             algorithm: "p-256".to_owned(),
+            post_quantum: false,
+            nested_tsu: None,
             policies: vec!["1.2.3".to_owned(), "1.2.4".to_owned()],
             accepted_hashes: vec!["sha256".to_owned()],
             accuracy_seconds: 1.0,

@@ -76,6 +76,7 @@ pub struct CertificateChain {
     all: Vec<CertificateDer<'static>>,
     /// Certificates from the start that are not self-issued: what tokens carry.
     without_root: usize,
+    is_post_quantum: bool,
 }
 
 impl CertificateChain {
@@ -111,9 +112,9 @@ impl CertificateChain {
             .map_err(|source| CertificatesError::NotCa { path: path.to_owned(), source })?;
         // An expired certificate must not keep the server from starting: the TSU is then not ready, and says why.
         let at = now.clamp(leaf.not_before(), leaf.not_after());
-        verify_chain(first, between, &anchors, at, &[]).map_err(chain_error)?;
+        let verified = verify_chain(first, between, &anchors, at, &[]).map_err(chain_error)?;
         let without_root = if is_self_issued(top) { all.len() - 1 } else { all.len() };
-        Ok(Self { leaf, all, without_root })
+        Ok(Self { leaf, all, without_root, is_post_quantum: verified.is_post_quantum })
     }
 
     /// The TSU's own certificate.
@@ -126,6 +127,12 @@ impl CertificateChain {
     #[must_use]
     pub fn all(&self) -> &[CertificateDer<'static>] {
         &self.all
+    }
+
+    /// Whether every certificate below the topmost is signed with ML-DSA or SLH-DSA.
+    #[must_use]
+    pub fn is_post_quantum(&self) -> bool {
+        self.is_post_quantum
     }
 
     /// The certificates that tokens may carry: all but a root.

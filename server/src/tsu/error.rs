@@ -1,7 +1,7 @@
 //! Why a TSU does not start, does not issue, or has no signature.
 
 use attestamp_certs::UnixTime;
-use attestamp_hsm::{HsmError, SignError};
+use attestamp_hsm::{HsmError, KeyAlgorithm, SignError};
 use attestamp_tsa::TemplateError;
 
 use super::certificates::CertificatesError;
@@ -53,6 +53,22 @@ pub enum TsuError {
     /// A row of EN 319 421 or 319 422.
     #[error(transparent)]
     Etsi(#[from] EtsiNotKept),
+    /// `nested-tsu` names one that does not run.
+    #[error("its nested-tsu `{nested}` has no certificate yet, and it issues nothing without it")]
+    NestedWaiting {
+        /// The TSU that is named.
+        nested: Box<str>,
+    },
+    /// `nested-tsu` names one whose tokens prove no more than those that carry them.
+    #[error(
+        "its nested-tsu `{nested}` is no post-quantum TSU: its key ({algorithm}) or a certificate above it is classical"
+    )]
+    NestedClassical {
+        /// The TSU that is named.
+        nested: Box<str>,
+        /// The algorithm of its key.
+        algorithm: KeyAlgorithm,
+    },
     /// A token made with the key does not verify.
     #[error("a token made for a test does not verify")]
     SelfTest(#[from] SelfTestError),

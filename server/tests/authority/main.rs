@@ -19,6 +19,7 @@ mod crls;
 mod expiry;
 mod folder;
 mod harness;
+mod nested;
 mod place;
 mod reload;
 mod requests;

@@ -28,10 +28,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// With these TSUs, all of them on P-256.
+    /// With these TSUs: on P-256, unless the name brings its algorithm (`pq:ml-dsa-65`).
     pub(crate) fn new(tsus: &[&str]) -> Self {
         let place = Self { root: new_folder() };
-        let tsus: Vec<_> = tsus.iter().map(|name| format!("--tsu={name}:p-256")).collect();
+        let with_algorithm = |name: &&str| {
+            if name.contains(':') { format!("--tsu={name}") } else { format!("--tsu={name}:p-256") }
+        };
+        let tsus: Vec<_> = tsus.iter().map(with_algorithm).collect();
         let mut arguments =
             vec!["attestamp", "--data", place.root().to_str().unwrap(), "init", "--clock=system"];
         arguments.extend(tsus.iter().map(String::as_str));

@@ -97,6 +97,8 @@ impl Backend for Shared {
             name: "rsa".to_owned(),
             default: true,
             algorithm: "rsa-3072".to_owned(),
+            post_quantum: false,
+            nested_tsu: None,
             policies: vec!["1.2.3.4".to_owned()],
             accepted_hashes: vec!["sha256".to_owned()],
             accuracy_seconds: 1.0,

@@ -9,7 +9,7 @@ use attestamp_certs::utc::Utc;
 use attestamp_certs::verify_signature::SignatureInvalid;
 use attestamp_certs::{HashAlgorithm, SignatureAlgorithm, SignatureAlgorithmRefused, UnixTime};
 
-use super::{MAX_CERTIFICATES, MAX_TOKEN_OCTETS};
+use super::{MAX_CERTIFICATES, MAX_NESTED_TOKENS, MAX_TOKEN_OCTETS};
 use crate::failure::PkiFailureInfo;
 use crate::malformed::Malformed;
 use crate::response::PkiStatus;
@@ -22,6 +22,7 @@ pub enum TokenPart {
     SignedData,
     SignerInfo,
     SignedAttributes,
+    UnsignedAttributes,
     SigningCertificate,
     TstInfo,
     Certificate,
@@ -34,6 +35,7 @@ impl TokenPart {
             Self::SignedData => "SignedData",
             Self::SignerInfo => "SignerInfo",
             Self::SignedAttributes => "signed attributes",
+            Self::UnsignedAttributes => "unsigned attributes",
             Self::SigningCertificate => "signing certificate attribute",
             Self::TstInfo => "TSTInfo",
             Self::Certificate => "certificate",
@@ -74,6 +76,36 @@ pub enum ImprintDifference {
     },
     /// Another hash value.
     Value,
+}
+
+/// Why a token proves nothing to somebody who no longer believes classical signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostQuantumLack {
+    /// A classical signature and nothing over it.
+    NoNestedToken,
+    /// The nested tokens lead to no root that is trusted.
+    NestedNotTrusted,
+    /// The signature of the token, or of the nested one, is a classical one.
+    ClassicalSignature,
+    /// The signature is a post-quantum one, and a certificate above it is signed classically.
+    ClassicalChain,
+}
+
+impl PostQuantumLack {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::NoNestedToken => {
+                "the token is signed classically and carries no nested token; it was issued without, or it was stripped"
+            }
+            Self::NestedNotTrusted => {
+                "the nested token has no chain to a trusted root: give the post-quantum root too"
+            }
+            Self::ClassicalSignature => "the nested token is signed classically too",
+            Self::ClassicalChain => {
+                "a certificate of the post-quantum signature's chain is signed classically"
+            }
+        }
+    }
 }
 
 /// The first thing that is wrong with a token.
@@ -297,6 +329,44 @@ pub enum TokenInvalid {
     OutsidePrivateKeyUsagePeriod {
         /// The token's time.
         gen_time: UnixTime,
+    },
+    /// More tokens in the unsigned attributes than anybody needs.
+    #[error(
+        "the token has {found} tokens in its unsigned attributes; at most {MAX_NESTED_TOKENS} are looked into"
+    )]
+    TooManyNestedTokens {
+        /// How many.
+        found: usize,
+    },
+    /// A nested token over something else than this token's signature value (RFC 3161 appendix A).
+    #[error(
+        "the nested token is one of another token: its messageImprint is not the hash of this token's signature value \
+         (RFC 3161 appendix A)"
+    )]
+    NestedForAnotherToken,
+    /// A nested token that does not hold by itself.
+    #[error("the nested token (unsigned attribute id-aa-timeStampToken) does not hold")]
+    Nested {
+        /// Why.
+        #[source]
+        source: Box<TokenInvalid>,
+    },
+    /// A nested token from before the signature that it is over could have been made.
+    #[error(
+        "the nested token is of {}, before the time of the token whose signature it is over, {}",
+        Utc(*nested), Utc(*gen_time)
+    )]
+    NestedBefore {
+        /// The nested token's time, with its accuracy.
+        nested: UnixTime,
+        /// The token's time, with its accuracy.
+        gen_time: UnixTime,
+    },
+    /// A post-quantum signature was asked for.
+    #[error("a post-quantum signature is required: {}", lack.sentence())]
+    NotPostQuantum {
+        /// What there is instead.
+        lack: PostQuantumLack,
     },
     /// No chain to a trusted root, or a revoked certificate.
     #[error("the signer's certificate has no valid chain to a trusted root at {}", Utc(*at))]

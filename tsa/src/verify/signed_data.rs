@@ -2,13 +2,15 @@
 //!
 //! CMS allows BER; a token of RFC 3161 is DER here, with one exception that is named because OpenSSL needs it: the
 //! certificates need not be in the order of a DER SET OF (`openssl ts -reply -chain` writes them as they come). What is
-//! not used (unsigned attributes, revocation lists) is still looked through, so that no octet of a token is unread.
+//! not used (revocation lists, unsigned attributes other than a nested token) is still looked through, so that no octet of
+//! a token is unread.
 
 use super::algorithm::read_hash;
 use super::invalid::{TokenInvalid, TokenPart};
-use super::{MAX_CERTIFICATES, MAX_NESTING};
+use super::{MAX_CERTIFICATES, MAX_NESTED_TOKENS, MAX_NESTING};
 use crate::malformed::Malformed;
 use crate::strict_der::{Element, INTEGER_1, Reader, tag};
+use crate::token::ID_AA_TIME_STAMP_TOKEN;
 use attestamp_certs::HashAlgorithm;
 use hex_literal::hex;
 
@@ -45,6 +47,8 @@ pub(super) struct SignerInfo<'a> {
     pub(super) signed_attributes: Element<'a>,
     pub(super) signature_algorithm_der: &'a [u8],
     pub(super) signature: &'a [u8],
+    /// `ContentInfo`s of tokens over the signature, from the unsigned attributes.
+    pub(super) nested_tokens: Vec<&'a [u8]>,
 }
 
 impl<'a> SignedData<'a> {
@@ -154,10 +158,10 @@ impl<'a> SignerInfo<'a> {
         let signature_algorithm = fields.required(tag::SEQUENCE).map_err(malformed)?;
         signature_algorithm.check_nested(MAX_NESTING).map_err(malformed)?;
         let signature = fields.required(tag::OCTET_STRING).map_err(malformed)?;
-        if let Some(unsigned) = fields.optional(tag::CONTEXT_1).map_err(malformed)? {
-            // A nested token (1.2.840.113549.1.9.16.2.14) goes deeper than the rest.
-            unsigned.check_nested(2 * MAX_NESTING).map_err(malformed)?;
-        }
+        let nested_tokens = match fields.optional(tag::CONTEXT_1).map_err(malformed)? {
+            Some(unsigned) => read_nested_tokens(&unsigned)?,
+            None => Vec::new(),
+        };
         fields.finish().map_err(malformed)?;
         Ok(Self {
             issuer_der: issuer.der,
@@ -167,8 +171,31 @@ impl<'a> SignerInfo<'a> {
             signed_attributes,
             signature_algorithm_der: signature_algorithm.der,
             signature: signature.content,
+            nested_tokens,
         })
     }
+}
+
+/// The values of id-aa-timeStampToken (RFC 3161 appendix A). Of the other unsigned attributes only the encoding is looked
+/// at: anybody can add any.
+fn read_nested_tokens<'a>(unsigned: &Element<'a>) -> Result<Vec<&'a [u8]>, TokenInvalid> {
+    let malformed = TokenInvalid::malformed(TokenPart::UnsignedAttributes);
+    // A nested token goes deeper than the rest.
+    unsigned.check_nested(2 * MAX_NESTING).map_err(malformed)?;
+    let mut tokens = Vec::new();
+    for attribute in members(unsigned).map_err(malformed)? {
+        let mut fields = attribute.reader();
+        let id = fields.required(tag::OBJECT_IDENTIFIER).map_err(malformed)?;
+        let values = fields.required(tag::SET).map_err(malformed)?;
+        fields.finish().map_err(malformed)?;
+        if id.der == ID_AA_TIME_STAMP_TOKEN {
+            tokens.extend(members(&values).map_err(malformed)?.iter().map(|token| token.der));
+        }
+    }
+    if tokens.len() > MAX_NESTED_TOKENS {
+        return Err(TokenInvalid::TooManyNestedTokens { found: tokens.len() });
+    }
+    Ok(tokens)
 }
 
 /// All elements inside.

@@ -4,6 +4,7 @@
 mod forgery;
 mod good;
 mod issued;
+mod nested;
 mod octets;
 mod openssl;
 mod refused;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use attestamp_certs::utc::Utc;
-use attestamp_tsa::verify::{TokenInvalid, VerifiedToken};
+use attestamp_tsa::verify::{NestedToken, TokenInvalid, VerifiedToken};
 use attestamp_tsa::{TimeStampResp, UtcInstant};
 use serde::Serialize;
 
@@ -21,6 +21,20 @@ struct Verdict {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tsa_says: Vec<String>,
+    #[serde(flatten)]
+    token: Option<Token>,
+    /// Time that is proved without trust in classical signatures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post_quantum_time: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nested: Vec<Nested>,
+}
+
+/// A token over this one's signature.
+#[derive(Debug, Serialize)]
+struct Nested {
+    /// Whether it leads to one of the roots given; otherwise nothing more is said of it.
+    trusted: bool,
     #[serde(flatten)]
     token: Option<Token>,
 }
@@ -72,10 +86,23 @@ impl From<&VerifiedToken> for Token {
     }
 }
 
-pub(super) fn holds(out: &mut impl Write, token: &VerifiedToken, json: bool) -> io::Result<()> {
-    let token = Token::from(token);
+impl From<&NestedToken> for Nested {
+    fn from(nested: &NestedToken) -> Self {
+        match nested {
+            NestedToken::Holds(token) => Self { trusted: true, token: Some(Token::from(&**token)) },
+            NestedToken::NotTrusted => Self { trusted: false, token: None },
+        }
+    }
+}
+
+pub(super) fn holds(out: &mut impl Write, verified: &VerifiedToken, json: bool) -> io::Result<()> {
+    let token = Token::from(verified);
+    let nested: Vec<Nested> = verified.nested.iter().map(Nested::from).collect();
+    let post_quantum_time = verified.require_post_quantum().ok().map(instant);
     if json {
-        return print_json(out, &Verdict { holds: true, token: Some(token), ..Verdict::default() });
+        let token = Some(token);
+        let verdict = Verdict { holds: true, token, nested, post_quantum_time, ..Verdict::default() };
+        return print_json(out, &verdict);
     }
     let accuracy =
         token.accuracy_microseconds.map_or_else(|| "accuracy not stated".to_owned(), plus_or_minus);
@@ -105,7 +132,26 @@ pub(super) fn holds(out: &mut impl Write, token: &VerifiedToken, json: bool) -> 
         ("Chain", format!("holds at {}", token.chain_verified_at)),
         ("Revocation", revocation.to_owned()),
     ];
-    lines.iter().try_for_each(|(label, text)| line(out, label, text))
+    lines.iter().try_for_each(|(label, text)| line(out, label, text))?;
+    nested.iter().try_for_each(|nested| line(out, "Nested", &nested_line(nested)))?;
+    let quantum = match post_quantum_time {
+        Some(time) => format!("yes: proves {time} without a classical signature"),
+        None => "no".to_owned(),
+    };
+    line(out, "Post-quantum", &quantum)
+}
+
+fn nested_line(nested: &Nested) -> String {
+    match &nested.token {
+        Some(token) => format!(
+            "a token over this signature holds: {}, {}, by {}, root {}",
+            token.time, token.signature_algorithm, token.signer, token.root
+        ),
+        None => {
+            "a token over this signature leads to no trusted root and proves nothing: give its root with --ca"
+                .to_owned()
+        }
+    }
 }
 
 pub(super) fn does_not_hold(

@@ -1,0 +1,131 @@
+//! The option `nested-tsu`: a classical token that carries a post-quantum one over its signature, or no token at all.
+
+use std::time::Duration;
+
+use attestamp::authority::AuthorityError;
+use attestamp::issue::Outcome;
+use attestamp::tsu::TsuError;
+use attestamp_certs::TrustAnchors;
+use attestamp_tsa::PkiFailureInfo;
+use attestamp_tsa::verify::{
+    Expectations, ExpectedImprint, ExpectedNonce, NestedToken, VerifiedToken, verify_token,
+};
+
+use crate::harness::{DATA, Fixture, granted, query, rejection};
+use crate::place::Place;
+use crate::signers::{Signer, ckr, inline};
+
+const SET: (&str, &str) = ("# nested-tsu = \"pq\"", "nested-tsu = \"pq\"");
+
+fn place() -> Place {
+    let place = Place::new(&["default", "pq:ml-dsa-65"]);
+    place.edit(SET.0, SET.1);
+    place
+}
+
+/// Against these files of roots.
+fn verified(fixture: &Fixture, reply: &[u8], roots: &[&str]) -> VerifiedToken {
+    let pem: String = roots
+        .iter()
+        .map(|name| String::from_utf8(fixture.authority.pki_file(name).unwrap().body.to_vec()).unwrap())
+        .collect();
+    let expectations = Expectations {
+        imprint: ExpectedImprint::Data(DATA),
+        nonce: ExpectedNonce::Absent,
+        policy: None,
+        anchors: &TrustAnchors::from_pem(&pem).unwrap(),
+        certificates: &[],
+        crls: &[],
+        at: None,
+    };
+    verify_token(reply, &expectations).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_carries_one_of_the_other_tsu_over_its_signature() {
+    let fixture = Fixture::on(place());
+    let reply = granted(fixture.stamp(Some("default"), query().with_cert_req(true).to_der()).await);
+    let token = verified(&fixture, &reply, &["root.pem", "pq-root.pem"]);
+    let [NestedToken::Holds(nested)] = token.nested.as_slice() else { panic!("{:?}", token.nested) };
+    assert!(nested.is_post_quantum());
+    assert_ne!(nested.policy, token.policy);
+    assert_ne!(nested.serial, token.serial);
+    assert_eq!(token.require_post_quantum().unwrap(), nested.gen_time);
+    // Whoever trusts the classical root alone has a classical token.
+    let token = verified(&fixture, &reply, &["root.pem"]);
+    assert!(matches!(token.nested.as_slice(), [NestedToken::NotTrusted]));
+    assert!(token.require_post_quantum().is_err());
+    // The classical roots are classical, and the post-quantum TSU's own tokens carry nothing.
+    let reply = granted(fixture.stamp(Some("pq"), query().with_cert_req(true).to_der()).await);
+    let token = verified(&fixture, &reply, &["pq-root.pem"]);
+    assert!(token.is_post_quantum() && token.nested.is_empty());
+}
+
+#[tokio::test]
+async fn without_the_nested_token_there_is_no_token() {
+    let fixture = Fixture::on(place());
+    let (signer, _pool) = Signer::of(&fixture, "pq", inline());
+    signer.fails(ckr(0x20));
+    let (info, outcome) = rejection(fixture.stamp(Some("default"), query().to_der()).await);
+    assert_eq!((info, outcome), (PkiFailureInfo::SystemFailure, Outcome::SystemFailure));
+}
+
+#[tokio::test]
+async fn a_nested_signature_that_takes_too_long_makes_the_token_late() {
+    let fixture = Fixture::on(place());
+    let (signer, _pool) = Signer::of(&fixture, "pq", inline());
+    signer.takes(&fixture, Duration::from_secs(3));
+    let (info, _) = rejection(fixture.stamp(Some("default"), query().to_der()).await);
+    assert_eq!(info, PkiFailureInfo::SystemFailure);
+}
+
+fn refusal(place: &Place) -> TsuError {
+    match place.start() {
+        Err(AuthorityError::Tsu { source, .. }) => source,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_nested_tsu_must_be_a_post_quantum_one_that_runs() {
+    let place = Place::new(&["default", "pq"]);
+    place.edit(SET.0, SET.1);
+    let error = refusal(&place);
+    assert!(matches!(error, TsuError::NestedClassical { .. }), "{error}");
+    let place = self::place();
+    std::fs::remove_file(place.layout().tsu_chain("pq")).unwrap();
+    let error = refusal(&place);
+    assert!(matches!(error, TsuError::NestedWaiting { .. }), "{error}");
+}
+
+#[test]
+fn the_configuration_says_what_is_wrong_with_the_name() {
+    let place = Place::new(&["default", "pq:ml-dsa-65"]);
+    place.edit(SET.0, "nested-tsu = \"missing\"");
+    place.run(&["check"]).refused(&["tsu.default.nested-tsu", "there is no [tsu.missing]"]);
+    place.edit("nested-tsu = \"missing\"", "nested-tsu = \"default\"");
+    place.run(&["check"]).refused(&["nested in itself"]);
+    place.edit("nested-tsu = \"default\"", "nested-tsu = \"pq\"");
+    place.run(&["check"]).succeeded();
+    place.run(&["tsu", "retire", "pq"]).refused(&[
+        "TSU `pq` is retired",
+        "nested-tsu",
+        "nothing was changed",
+    ]);
+    place.run(&["check"]).succeeded();
+    place.edit("# nested-tsu = \"pq\"", "nested-tsu = \"default\"");
+    place.run(&["check"]).refused(&["has a nested-tsu itself"]);
+}
+
+#[test]
+fn readiness_names_the_nested_tsu() {
+    let fixture = Fixture::on(place());
+    assert!(fixture.reasons().is_empty());
+    let (signer, pool) = Signer::of(&fixture, "pq", inline());
+    for _ in 0..100 {
+        signer.refuses_to_connect(ckr(0x32));
+    }
+    signer.fails(ckr(0x32));
+    assert!(pool.sign_now(b"anything").is_err());
+    assert!(fixture.reasons().contains(&"nested-tsu"), "{:?}", fixture.reasons());
+}
