@@ -5,10 +5,11 @@ use anyhow::{Context, Result, ensure};
 use attestamp_interop_tests::authority::Authority;
 use attestamp_interop_tests::data_folder::DataFolder;
 use attestamp_interop_tests::der::Value;
+use attestamp_interop_tests::request::{self, Request};
 use attestamp_interop_tests::signer_info::{SignerInfo, granting};
 use attestamp_interop_tests::stamped::{Parts, Stamped};
 use attestamp_interop_tests::tools::OPENSSL;
-use attestamp_interop_tests::{bouncy_castle, modern_openssl, nested};
+use attestamp_interop_tests::{bouncy_castle, modern_openssl, nested, reply};
 use sha2::{Digest, Sha256, Sha512};
 
 /// Options of `attestamp verify` for the inner token.
@@ -76,7 +77,7 @@ fn an_inner_token_of_another_outer_token_is_refused() -> Result<()> {
     modern_openssl::ts_verdict(OPENSSL, &swapped)?.accepted()?;
     let reason = swapped.own_verdict(&BOTH)?;
     let reason = reason.refused()?;
-    ensure!(reason.contains("nested token") && reason.contains("signature"), "{reason}");
+    ensure!(reason.contains("the nested token is one of another token"), "{reason}");
     Ok(())
 }
 
@@ -90,7 +91,7 @@ fn a_stripped_or_changed_inner_token_is_refused() -> Result<()> {
     let stripped = with_token(&stamped, "stripped", &nested::with_inner(&outer, &[])?)?;
     stripped.own_verdict(&[])?.accepted()?;
     let reason = stripped.own_verdict(&BOTH)?;
-    ensure!(reason.refused()?.contains("post-quantum"), "{reason:?}");
+    ensure!(reason.refused()?.contains("a post-quantum signature is required"), "{reason:?}");
 
     let mut signer = SignerInfo::of_token(&inner)?;
     let middle = signer.signature.len() / 2;
@@ -98,6 +99,26 @@ fn a_stripped_or_changed_inner_token_is_refused() -> Result<()> {
     let changed = nested::with_inner(&outer, &[&signer.put_into(&inner)?])?;
     let changed = with_token(&stamped, "changed", &changed)?;
     let reason = changed.own_verdict(&BOTH)?;
-    ensure!(reason.refused()?.contains("does not verify"), "{reason:?}");
+    let reason = reason.refused()?;
+    ensure!(reason.contains("the nested token") && reason.contains("does not hold"), "{reason}");
+    ensure!(reason.contains("does not verify in pure mode"), "{reason}");
+    Ok(())
+}
+
+#[test]
+fn a_classical_token_inside_is_no_post_quantum_one() -> Result<()> {
+    let (folder, authority) = nesting()?;
+    let stamped = stamp(&folder, &authority)?;
+    let outer = stamped.granted()?;
+    // Anybody can ask for a token over a signature; here of a TSU that is as forgeable as the outer one.
+    let signature = SignerInfo::of_token(&outer.token)?.signature;
+    let over_signature =
+        Request { nonce: Vec::new(), cert_req: request::cert_req(), ..Request::of(&signature)? };
+    let classical = reply::granted(&authority.post("/tsa/default", &over_signature.encoded())?)?;
+    let token = nested::with_inner(&outer, &[&classical.token])?;
+    let token = with_token(&stamped, "classical-inside", &token)?;
+    token.own_verdict(&[])?.accepted()?;
+    let reason = token.own_verdict(&BOTH)?;
+    ensure!(reason.refused()?.contains("a post-quantum signature is required"), "{reason:?}");
     Ok(())
 }

@@ -23,6 +23,12 @@ const HEAD: &str = "\
 Python `cryptography`, raw signature | `attestamp verify` | octets of a reply with certificates | and without |
 |---|---|---|---|---|---|---|---:|---:|
 ";
+const FOOT: &str = "
+`yes` and `no` say whether the tool verifies such a token. Of the nested one, `outer` says that the tool verifies the
+classical token and takes no notice of the one inside, `both` that it verifies the inner one too: `attestamp verify` in one
+go, the others once the inner token is taken out. Sizes differ by a few octets from reply to reply, because an ECDSA
+signature has no fixed length, and with the names in the certificates.
+";
 /// How far a size may be from the document's.
 const OCTETS_APART: usize = 24;
 
@@ -115,13 +121,15 @@ fn table(rows: &[Row]) -> Result<String> {
         rows.iter().map(own).collect::<Result<_>>()?,
     ];
     let mut table = HEAD.to_owned();
-    for (index, row) in rows.iter().enumerate() {
+    let mut columns = columns.map(Vec::into_iter);
+    for row in rows {
         write!(table, "| {} |", row.key)?;
-        for column in &columns {
-            write!(table, " {} |", column[index])?;
+        for column in &mut columns {
+            write!(table, " {} |", column.next().context("a verdict for each row")?)?;
         }
         writeln!(table, " {} | {} |", row.octets[0], row.octets[1])?;
     }
+    table.push_str(FOOT);
     Ok(table)
 }
 
