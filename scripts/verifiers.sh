@@ -80,7 +80,8 @@ APT::Sandbox::User "$(id -un)";
 TEXT
     for mirror in $(mirrors); do
         echo "deb [$options] $mirror $suite main" >"$apt_folder/sources.list"
-        if apt_private update -o APT::Update::Error-Mode=any >"$apt_folder/update.log" 2>&1; then
+        if apt_private update -o APT::Update::Error-Mode=any >"$apt_folder/update.log" 2>&1 &&
+            apt-cache -q -c "$apt_folder/apt.conf" show openssl >/dev/null 2>>"$apt_folder/update.log"; then
             touch "$apt_folder/ready"
             return
         fi

@@ -116,10 +116,10 @@ impl SignerInfo {
         Ok(values)
     }
 
-    /// The digest algorithm as Python names it.
+    /// The digest algorithm as Python names it; `none` where it goes with post-quantum signatures alone.
     ///
     /// # Errors
-    /// When it is none that goes with a classical signature, and the signature is one.
+    /// When the field is not DER.
     pub fn hash_name(&self) -> Result<&'static str> {
         let oid = Value::read(&self.digest_algorithm)?.child(0)?.encoded;
         for (name, dotted) in [
@@ -131,7 +131,6 @@ impl SignerInfo {
                 return Ok(name);
             }
         }
-        // SHAKE goes with post-quantum signatures alone, which take no hash.
         Ok("none")
     }
 }
