@@ -17,6 +17,9 @@ RUNS ?= 20000
 TARGET_FOLDER := $(or $(CARGO_TARGET_DIR),target)
 PROGRAM := $(TARGET_FOLDER)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/attestamp
 
+# Verifiers that are newer than the machine's are unpacked once (scripts/verifiers.sh), and found here by the tests.
+VERIFIERS := $(abspath $(TARGET_FOLDER))/verifiers
+
 export OPENSSL_NO_VENDOR := 1
 export OPENSSL_STATIC := 1
 export OPENSSL_DIR := $(abspath $(TARGET_FOLDER))/openssl/install
@@ -46,6 +49,7 @@ setup-build: ## install what the build needs
 .PHONY: setup-test
 setup-test: ## install what the tests need
 	@scripts/setup.sh test
+	@scripts/verifiers.sh '$(VERIFIERS)'
 	@scripts/openssl.sh '$(abspath $(TARGET_FOLDER))/openssl'
 
 .PHONY: check-format
@@ -58,7 +62,8 @@ check-lints: ## clippy, warnings denied
 
 .PHONY: check-tests
 check-tests: ## unit, integration, doc and interop tests
-	ATTESTAMP_PROGRAM='$(abspath $(TARGET_FOLDER))/debug/attestamp' cargo test --workspace --locked --no-fail-fast
+	ATTESTAMP_PROGRAM='$(abspath $(TARGET_FOLDER))/debug/attestamp' ATTESTAMP_VERIFIERS='$(VERIFIERS)' \
+		cargo test --workspace --locked --no-fail-fast
 
 .PHONY: check-fuzz
 check-fuzz: ## a smoke run of each fuzz target (RUNS=20000)

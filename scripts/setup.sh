@@ -78,9 +78,13 @@ need_for_test() {
     need softhsm2 has softhsm2-util
     need softhsm2 has_file '/usr/lib/softhsm/libsofthsm2.so' '/usr/lib/*-linux-gnu/softhsm/libsofthsm2.so'
     need opensc has pkcs11-tool
+    need default-jdk-headless has java
+    need default-jdk-headless has javac
     need default-jdk-headless has jarsigner
     need default-jdk-headless has keytool
     need osslsigncode has osslsigncode
+    # scripts/verifiers.sh makes a virtual environment.
+    need python3-venv python3 -c 'import venv, ensurepip'
     # tsget comes with openssl; its Perl binding of curl does not, and changed its name.
     if grep -qs 'use Net::Curl' /usr/lib/ssl/misc/tsget.pl; then
         need libnet-curl-perl has_perl_module Net::Curl::Easy

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::data_folder::DataFolder;
-use crate::tools::{Finished, OPENSSL};
+use crate::tools::{Finished, OPENSSL, Tool};
 
 const CONFIGURATION: &str = "\
 [ca]
@@ -64,6 +64,7 @@ subjectKeyIdentifier = hash
 #[derive(Debug)]
 pub struct ExternalCa {
     folder: PathBuf,
+    openssl: Tool,
 }
 
 impl ExternalCa {
@@ -72,15 +73,24 @@ impl ExternalCa {
     /// # Errors
     /// When openssl fails.
     pub fn create(folder: &DataFolder) -> Result<Self> {
+        Self::with_key(folder, OPENSSL, &["ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-sha256"])
+    }
+
+    /// Makes a root with a key that this OpenSSL knows: the value of its option `-newkey`, and further options.
+    ///
+    /// # Errors
+    /// When openssl fails.
+    pub fn with_key(folder: &DataFolder, openssl: Tool, key: &[&str]) -> Result<Self> {
         folder.write("ca.cnf", CONFIGURATION)?;
         folder.write("index.txt", "")?;
         folder.write("serial", "1001\n")?;
-        let ca = Self { folder: folder.work() };
+        let ca = Self { folder: folder.work(), openssl };
         #[rustfmt::skip]
-        OPENSSL.run(&ca.folder, &[
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", "30",
-            "-config", "ca.cnf", "-extensions", "root", "-keyout", "external-root.key", "-out", "external-root.pem",
-        ])?.succeeded()?;
+        let arguments = [&["req", "-x509", "-newkey"], key, &[
+            "-nodes", "-days", "30", "-config", "ca.cnf", "-extensions", "root",
+            "-keyout", "external-root.key", "-out", "external-root.pem",
+        ]].concat();
+        openssl.run(&ca.folder, &arguments)?.succeeded()?;
         Ok(ca)
     }
 
@@ -114,6 +124,6 @@ impl ExternalCa {
             "-in", &csr, "-out", "signed.pem",
         ];
         arguments.extend_from_slice(options);
-        OPENSSL.run(&self.folder, &arguments)
+        self.openssl.run(&self.folder, &arguments)
     }
 }

@@ -4,15 +4,25 @@
 //! and its sockets alone, and take their verdicts from the tool that is asked: `openssl ts` says `Verification: OK` or it
 //! does not. Nothing here uses attestamp's own crates: requests and replies are built and read by [`der`], so that a
 //! fault in our codec cannot hide itself. Tools that are missing fail their tests and name the Debian package.
+//! Newer verifiers than the machine's come from the folder that `scripts/verifiers.sh` fills ([`verifiers`]).
 
 pub mod authority;
+pub mod bouncy_castle;
 pub mod certification_authority;
 pub mod connection;
 pub mod data_folder;
 pub mod der;
+pub mod forgery;
+pub mod modern_openssl;
+pub mod nested;
 pub mod openssl_ts;
+pub mod parameter_sets;
 pub mod portable_executable;
 pub mod program;
+pub mod python_cryptography;
 pub mod reply;
 pub mod request;
+pub mod signer_info;
+pub mod stamped;
 pub mod tools;
+pub mod verifiers;
