@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
 # Measures a release build on this machine and writes docs/benchmarks.md.
 #
-# A fresh server on a fresh data folder, the TSUs `default` (P-256) and `rsa` (RSA-3072), `attestamp bench` at 1, 16 and
-# 64 connections for each, and `openssl speed` in the same minutes as the yardstick: it says what the processor can do,
-# so that figures of two machines can be compared. Client and server share the machine; that is said in the document.
+# A fresh server on a fresh data folder with a TSU for each key, and `attestamp bench` at 1, 16 and 64 connections for
+# each. In the same minutes two yardsticks: `openssl speed` says what the processor can do for the classical keys, so that
+# figures of two machines can be compared; the token's own pool, alone in a process (hsm/examples/raw_rate.rs), says what
+# a signature costs where there is no server around it, so that the server's own share is known. Client and server share
+# the machine; that is said in the document.
 #
-#   SECONDS_EACH=10   how long each measurement takes
+#   SECONDS_EACH=5    how long each measurement takes
 #   CARGO             the cargo to build with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds_each=${SECONDS_EACH:-10}
+seconds_each=${SECONDS_EACH:-5}
 connections=(1 16 64)
 document=docs/benchmarks.md
 
-"${CARGO:-cargo}" build --release --locked -p attestamp
+# Both at once: another selection of packages would build the token again, with other features.
+"${CARGO:-cargo}" build --release --locked --workspace --bin attestamp --example raw_rate
 attestamp=${CARGO_TARGET_DIR:-target}/release/attestamp
+raw_rate=${CARGO_TARGET_DIR:-target}/release/examples/raw_rate
 
 work=$(mktemp -d)
 server=
@@ -30,11 +34,12 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 start_server() {
-    local data=$work/data tries
+    local data=$work/data tries algorithm
     "$attestamp" init --data "$data" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
-    if ! "$attestamp" tsu list --data "$data" | grep -qw rsa; then
-        "$attestamp" tsu new rsa --algorithm rsa-3072 --data "$data"
-    fi
+    for algorithm in ml-dsa-44 ml-dsa-87 slh-dsa-sha2-128f; do
+        "$attestamp" tsu new "$algorithm" --algorithm "$algorithm" --data "$data" >>"$work/init.log" 2>&1 ||
+            { cat "$work/init.log" >&2; exit 1; }
+    done
     "$attestamp" serve --data "$data" --listen 127.0.0.1:0 >"$work/server.log" 2>&1 &
     server=$!
     for tries in $(seq 300); do
@@ -60,29 +65,82 @@ openssl_signs() {
         /^ *rsa +3072|nistp256/ { print $(NF - from_end) }' | tail -n 1
 }
 
-# A row of the table for one TSU and number of connections.
+# What the token's pool does alone, with this many threads: a line of raw_rate, kept for the table.
+measure_raw() {
+    local algorithm=$1 threads=$2
+    "$raw_rate" --seconds "$seconds_each" --threads "$threads" "$algorithm" |
+        awk -v algorithm="$algorithm" '$1 == algorithm' | tee -a "$work/raw-$algorithm" >"$work/raw-last"
+    [ -s "$work/raw-last" ] || { echo "the token made no signature with $algorithm" >&2; exit 1; }
+}
+
+# Microseconds of CPU time in the line that was measured last.
+signature_cpu() { awk '{ print $5 }' "$work/raw-last"; }
+
+# A row of the table for one TSU and number of connections. The token alone is measured right before and right after it,
+# with as many cores busy (one for one connection, all for more), and the two are averaged: on a machine with other work
+# the CPU time of a signature changes from one minute to the next.
 row() {
-    local tsu=$1 algorithm=$2 clients=$3 signs=$4 result=$work/$1-$3.json
+    local tsu=$1 key=$2 algorithm=$3 clients=$4 signs=$5 result=$work/$1-$4.json threads before after
+    threads=$(nproc)
+    [ "$clients" = 1 ] && threads=1
+    measure_raw "$algorithm" "$threads"
+    before=$(signature_cpu)
     "$attestamp" bench "http://127.0.0.1:$port/tsa/$tsu" --pid "$server" --connections "$clients" \
-        --seconds "$seconds_each" --json >"$result"
-    awk -v algorithm="$algorithm" -v clients="$clients" -v signs="$signs" \
+        --warm-up "$warm_up" --seconds "$seconds_each" --json >"$result"
+    measure_raw "$algorithm" "$threads"
+    after=$(signature_cpu)
+    awk -v key="$key" -v clients="$clients" -v signs="$signs" -v before="$before" -v after="$after" \
         -v rate="$(number "$result" tokensPerSecond)" -v p50="$(number "$result" p50)" \
         -v p99="$(number "$result" p99)" -v cpu="$(number "$result" serverCpuMicrosecondsPerToken)" \
         -v failures="$(number "$result" failures)" 'BEGIN {
-            share = (cpu > 0 && signs > 0) ? sprintf("%.2f", 1e6 / cpu / signs) : "not known"
-            printf "| %s | %d | %.0f | %.2f ms | %.2f ms | %.0f µs | %s | %d |\n",
-                algorithm, clients, rate, p50, p99, cpu, share, failures
+            signature = (before + after) / 2
+            share = (cpu > 0 && signs > 0) ? sprintf("%.2f", 1e6 / cpu / signs) : "–"
+            own = (cpu > 0) ? sprintf("%.0f %%", 100 * (cpu - signature) / cpu) : "not known"
+            printf "| %s | %d | %.0f | %.2f ms | %.2f ms | %.0f µs | %.0f µs | %s | %s | %d |\n",
+                key, clients, rate, p50, p99, cpu, signature, own, share, failures
         }'
 }
 
-measure() {
-    local tsu=$1 algorithm=$2 name=$3 signs clients
-    signs=$(openssl_signs "$name")
-    echo "| $name | ${signs:-not known} |" >>"$work/openssl"
-    for clients in "${connections[@]}"; do
-        echo "measuring $algorithm with $clients connections" >&2
-        row "$tsu" "$algorithm" "$clients" "${signs:-0}" >>"$work/rows"
+# The token alone: the means of what was measured around the rows of one key.
+raw_row() {
+    awk -v key="$2" '
+        { at = ($3 == 1) ? 1 : 2; count[at]++; rate[at] += $4; cpu[at] += $5 }
+        END {
+            printf "| %s |", key
+            for (at = 1; at <= 2; at++)
+                if (count[at]) printf " %.0f | %.0f µs |", rate[at] / count[at], cpu[at] / count[at]
+                else printf " – | – |"
+            print ""
+        }' "$work/raw-$1"
+}
+
+# Octets of a reply of one TSU, without and with certificates.
+reply_octets() {
+    local options
+    for options in "" -cert; do
+        # shellcheck disable=SC2086 # no option is no word
+        openssl ts -query -digest "$(printf '%064d' 0)" -sha256 $options -out "$work/query.tsq" 2>/dev/null
+        curl -sSf -H 'Content-Type: application/timestamp-query' --data-binary @"$work/query.tsq" \
+            -o /dev/null -w '%{size_download} ' "http://127.0.0.1:$port/tsa/$1"
     done
+}
+
+# measure TSU KEY ALGORITHM [NAME FOR OPENSSL SPEED]
+measure() {
+    local tsu=$1 key=$2 algorithm=$3 name=${4:-} signs=0 clients without with warm_up=500
+    # A slow key is warm sooner.
+    case $algorithm in slh-dsa-*) warm_up=50 ;; esac
+    echo "measuring $key" >&2
+    if [ -n "$name" ]; then
+        signs=$(openssl_signs "$name")
+        echo "| $name | ${signs:-not known} |" >>"$work/openssl"
+    fi
+    for clients in "${connections[@]}"; do
+        row "$tsu" "$key" "$algorithm" "$clients" "${signs:-0}" >>"$work/rows"
+    done
+    raw_row "$algorithm" "$key" >>"$work/raw"
+    read -r without with < <(reply_octets "$tsu") || true
+    echo "| $key | $without | $with |" >>"$work/sizes"
 }
 
 write_document() {
@@ -97,9 +155,21 @@ Written by \`make bench\` (\`scripts/bench.sh\`) on $(date -u +%F), version $("$
 Machine: $(nproc) cores, ${model:-processor not named}, $memory; $(uname -s) $(uname -r | cut -d- -f1), $(rustc --version | cut -d' ' -f1,2), $(openssl version | cut -d' ' -f1,2).
 Client and server share these cores, so the rates are lower than with a client elsewhere. The CPU time is the server's alone.
 
-| key | connections | tokens a second | p50 | p99 | server CPU a token | tokens per CPU second / \`openssl speed\` signatures | failures |
-|---|---|---|---|---|---|---|---|
+| key | connections | tokens a second | p50 | p99 | server CPU a token | token's CPU a signature | server's own share of the CPU | tokens per CPU second / \`openssl speed\` signatures | failures |
+|---|---|---|---|---|---|---|---|---|---|
 $(cat "$work/rows")
+
+The server's own share is (server CPU a token − token's CPU a signature) / server CPU a token: HTTP, ASN.1, log and clock. The
+token's CPU a signature is the mean of a measurement right before the row and one right after it, with as many cores busy: one for
+one connection, all for more. Other work on the machine changes what a signature takes, and ML-DSA signs in a varying number of
+rounds: a share of less than nothing is such chance. Failures are requests without a token: asked for more than its key signs, a TSU
+refuses what would come too late for its accuracy. The signatures made for those are in the server's CPU time.
+
+The token alone, in the same minutes: the pool that the server signs with, in a process of its own that does nothing else.
+
+| key | signatures a second, one thread | CPU a signature | signatures a second, all cores | CPU a signature |
+|---|---|---|---|---|
+$(cat "$work/raw")
 
 \`openssl speed\` on one core in the same minutes:
 
@@ -107,13 +177,21 @@ $(cat "$work/rows")
 |---|---|
 $(cat "$work/openssl")
 
+Octets of a reply (SHA-256, a nonce of 64 bits), without certificates and with TSU's and intermediate's:
+
+| key | without | with |
+|---|---|---|
+$(cat "$work/sizes")
+
 ## How it was measured
-A fresh server with the embedded token and its default configuration, $seconds_each s for each row after a warm-up of 500 requests:
+A fresh server with the embedded token and its default configuration, $seconds_each s for each row after a warm-up of 500 requests (50 for SLH-DSA):
 
     attestamp init --data DIR
+    attestamp tsu new ml-dsa-44 --algorithm ml-dsa-44 --data DIR
     attestamp serve --data DIR --listen 127.0.0.1:PORT
     attestamp bench http://127.0.0.1:PORT/tsa/default --connections ${connections[*]: -1} --seconds $seconds_each
-    attestamp bench http://127.0.0.1:PORT/tsa/rsa --connections ${connections[*]: -1} --seconds $seconds_each
+    attestamp bench http://127.0.0.1:PORT/tsa/ml-dsa-44 --connections ${connections[*]: -1} --seconds $seconds_each
+    raw_rate --seconds $seconds_each --threads 1 ml-dsa-44
     openssl speed -seconds 3 ecdsap256
     openssl speed -seconds 3 rsa3072
 
@@ -124,8 +202,12 @@ EOF
 }
 
 start_server
-measure default P-256 ecdsap256
-measure rsa RSA-3072 rsa3072
+measure default P-256 p-256 ecdsap256
+measure rsa RSA-3072 rsa-3072 rsa3072
+measure ml-dsa-44 ML-DSA-44 ml-dsa-44
+measure pq ML-DSA-65 ml-dsa-65
+measure ml-dsa-87 ML-DSA-87 ml-dsa-87
+measure slh-dsa-sha2-128f SLH-DSA-SHA2-128f slh-dsa-sha2-128f
 mkdir -p docs
 write_document >"$work/benchmarks.md"
 mv "$work/benchmarks.md" "$document"

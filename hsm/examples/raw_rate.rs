@@ -1,21 +1,29 @@
-//! Prints how many signatures a second a pool makes, for each algorithm, on one and on two threads.
+//! Prints how many signatures a second a pool makes, and what CPU time one takes.
 //!
-//! `cargo run --release -p attestamp-hsm --example raw_rate [-- MODULE.so]`: the embedded token, or SoftHSM2 or another
-//! module whose first blank token it may initialise. It measures the pool alone, without ASN.1, HTTP or clock, so that
-//! what a server loses on the way can be told from what the token takes.
+//! `cargo run --release --workspace --example raw_rate -- [MODULE.so] [--seconds N] [--threads N] [ALGORITHM…]`: the embedded
+//! token, or SoftHSM2 or another module whose first blank token it may initialise; the algorithms named, or all; on that
+//! many threads, or on one and then on all cores. It measures the pool alone, without ASN.1, HTTP or clock, so that what a
+//! server loses on the way can be told from what the token takes. The CPU time is that of all of the process's threads.
 #![expect(clippy::print_stdout, reason = "a program whose result is what it prints")]
 
+use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use attestamp_hsm::{
-    HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, Pin, Pkcs11Uri, PoolConfig, SignError,
+    HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, Pin, Pkcs11Uri, PoolConfig, SignError, SigningPool,
+    Token,
 };
-
-const MEASURE: Duration = Duration::from_secs(2);
+use rustix::time::{ClockId, clock_gettime};
 
 fn main() -> ExitCode {
-    match run() {
+    let folder = std::env::temp_dir().join(format!("attestamp-raw-rate-{}", std::process::id()));
+    let outcome = Options::read(std::env::args().skip(1)).and_then(|options| run(&options, &folder));
+    if folder.exists() {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("{error}");
@@ -24,9 +32,45 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::temp_dir().join(format!("attestamp-raw-rate-{}", std::process::id()));
-    let source = match std::env::args_os().nth(1) {
+struct Options {
+    module: Option<String>,
+    measure: Duration,
+    threads: Vec<usize>,
+    algorithms: Vec<KeyAlgorithm>,
+}
+
+impl Options {
+    fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let (measure, threads, algorithms) = (Duration::from_secs(2), Vec::new(), Vec::new());
+        let mut options = Self { module: None, measure, threads, algorithms };
+        while let Some(word) = words.next() {
+            match (word.as_str(), word.parse()) {
+                ("--seconds", _) => {
+                    let seconds = words.next().ok_or("--seconds needs a number")?;
+                    options.measure = Duration::from_secs(seconds.parse::<u64>()?.max(1));
+                }
+                ("--threads", _) => {
+                    let threads = words.next().ok_or("--threads needs a number")?;
+                    options.threads.push(threads.parse::<usize>()?.max(1));
+                }
+                (_, Ok(algorithm)) => options.algorithms.push(algorithm),
+                // A module is named by its path.
+                (path, Err(_)) if path.contains('/') => options.module = Some(word),
+                (_, Err(unknown)) => return Err(unknown.into()),
+            }
+        }
+        if options.algorithms.is_empty() {
+            options.algorithms = KeyAlgorithm::ALL.to_vec();
+        }
+        if options.threads.is_empty() {
+            options.threads = vec![1, std::thread::available_parallelism().map_or(1, usize::from)];
+        }
+        Ok(options)
+    }
+}
+
+fn run(options: &Options, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let source = match &options.module {
         Some(path) => ModuleSource::Library { path: path.into() },
         None => ModuleSource::Embedded { database: folder.join("token.sql") },
     };
@@ -34,42 +78,57 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let (label, pin) = (format!("raw-rate-{}", std::process::id()), Pin::random()?);
     module.initialise_token(&label, &Pin::random()?, &pin)?;
     let token = module.open_token(&Pkcs11Uri::for_token(&label), pin)?;
-    println!("{:<10} {:<8} {:>10} {:>10}", "algorithm", "dispatch", "1 thread", "2 threads");
-    for algorithm in KeyAlgorithm::ALL {
-        let key = match token.generate(algorithm, &KeyId::random()?, "raw-rate") {
+    println!(
+        "{:<18} {:<8} {:>7} {:>12} {:>12}",
+        "algorithm", "dispatch", "threads", "signatures/s", "CPU-us-each"
+    );
+    for algorithm in &options.algorithms {
+        let pool = match pool(&token, *algorithm) {
             Err(missing @ HsmError::MechanismMissing { .. }) => {
                 println!("{missing}");
                 continue;
             }
-            key => key?,
+            pool => pool?,
         };
-        let pool = token.signing_pool(&key.id, &key.spki_der, PoolConfig::default())?;
-        let mut rates = Vec::new();
-        for threads in [1, 2] {
-            let counts = std::thread::scope(|scope| {
-                let running: Vec<_> =
-                    (0..threads).map(|_| scope.spawn(|| count(|message| pool.sign_now(message)))).collect();
-                running
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap_or(Ok(0)))
-                    .collect::<Result<Vec<_>, _>>()
-            })?;
-            rates.push(counts.iter().sum::<u64>() / MEASURE.as_secs());
-        }
         let dispatch = format!("{:?}", pool.dispatch());
-        let rates: Vec<_> = rates.iter().map(|rate| format!("{rate:>10}")).collect();
-        println!("{algorithm:<10} {dispatch:<8} {}", rates.join(" "));
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
+        for threads in &options.threads {
+            let measured = measured(&pool, *threads, options.measure)?;
+            println!("{algorithm:<18} {dispatch:<8} {threads:>7} {measured}");
+        }
     }
     Ok(())
 }
 
-fn count(sign: impl Fn(&[u8]) -> Result<Vec<u8>, SignError>) -> Result<u64, SignError> {
+fn pool(token: &Token, algorithm: KeyAlgorithm) -> Result<SigningPool, HsmError> {
+    let key = token.generate(algorithm, &KeyId::random()?, "raw-rate")?;
+    token.signing_pool(&key.id, &key.spki_der, PoolConfig::default())
+}
+
+/// Signatures a second and microseconds of CPU time for one, as two columns.
+fn measured(pool: &SigningPool, threads: usize, measure: Duration) -> Result<String, SignError> {
+    let (began, cpu_before) = (Instant::now(), cpu_time());
+    let counts = std::thread::scope(|scope| {
+        let running: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| count(|message| pool.sign_now(message), measure))).collect();
+        let joined = running.into_iter().map(|thread| thread.join().unwrap_or(Ok(0)));
+        joined.collect::<Result<Vec<_>, _>>()
+    })?;
+    let (elapsed, cpu) = (began.elapsed(), cpu_time().saturating_sub(cpu_before));
+    let signatures = u32::try_from(counts.iter().sum::<u64>()).unwrap_or(u32::MAX).max(1);
+    let rate = f64::from(signatures) / elapsed.as_secs_f64();
+    let microseconds = cpu.as_secs_f64() * 1e6 / f64::from(signatures);
+    Ok(format!("{rate:>12.1} {microseconds:>12.1}"))
+}
+
+/// What all threads of this process have used.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+fn count(sign: impl Fn(&[u8]) -> Result<Vec<u8>, SignError>, measure: Duration) -> Result<u64, SignError> {
     let began = Instant::now();
     let mut signatures = 0_u64;
-    while began.elapsed() < MEASURE {
+    while began.elapsed() < measure {
         sign(&signatures.to_be_bytes())?;
         signatures += 1;
     }
