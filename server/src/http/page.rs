@@ -33,7 +33,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// Said of the keys that are not [`Kind::Classical`].
 const ONLY_CMS: &str =
-    "<p>No version of <code>openssl ts</code> verifies this key; the commands below do.</p>\n";
+    "<p>No version of <code>openssl ts -verify</code> takes this key; the commands below do.</p>\n";
 
 const FIXED: [(HeaderName, HeaderValue); 4] = [
     (CONTENT_SECURITY_POLICY, POLICY),
@@ -312,15 +312,15 @@ mod tests {
             both.contains("--url https://tsa.example.org/tsa --dual https://tsa.example.org/tsa/pq FILE"),
             "{both}"
         );
-        assert_eq!(both.matches("openssl ts -verify").count(), 1, "of the classical one alone: {both}");
+        assert_eq!(both.matches("openssl ts -verify -data").count(), 1, "of the classical one alone: {both}");
         let alone = html(&[post_quantum()], true);
-        assert!(alone.contains("-o FILE.tsr ") && !alone.contains("openssl ts -verify"), "{alone}");
+        assert!(alone.contains("-o FILE.tsr ") && !alone.contains("openssl ts -verify -data"), "{alone}");
     }
 
     #[test]
     fn ed25519_is_no_business_of_openssl_ts_either() {
         let html = html(&[tsu("ed", "ed25519", Kind::EdDsa, "pki/root.pem")], true);
-        assert!(html.contains("openssl cms -verify") && !html.contains("openssl ts -verify"), "{html}");
+        assert!(html.contains("openssl cms -verify") && !html.contains("openssl ts -verify -data"), "{html}");
         assert!(!html.contains("quantum"), "{html}");
     }
 
