@@ -52,6 +52,7 @@ fn a_chain_over_an_intermediate_holds() {
         VerifiedChain {
             anchor_subject: "CN=Test root".to_owned(),
             intermediates: 1,
+            is_post_quantum: false,
             leaf_revocation_checked: false
         }
     );
