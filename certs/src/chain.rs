@@ -125,7 +125,8 @@ pub enum ChainError {
         #[source]
         source: webpki::Error,
     },
-    /// As [`ChainError::UnsupportedAlgorithm`], where the standard's rule for the algorithm can be named.
+    /// As [`ChainError::UnsupportedAlgorithm`], where the standard's rule for the algorithm can be named; of the leaf, its
+    /// own key too.
     #[error("{} names an algorithm that is not accepted", role.name())]
     AlgorithmRefused {
         /// Which certificate.
@@ -275,7 +276,7 @@ pub fn verify_chain(
         (Err(_), _, Some(refused)) => Err(refused),
         (Err(error), _, None) => Err(match translate(error) {
             unsupported @ ChainError::UnsupportedAlgorithm { .. } => {
-                algorithm_identifier::refused(leaf, &intermediates).unwrap_or(unsupported)
+                algorithm_identifier::refused(leaf, &intermediates, anchors).unwrap_or(unsupported)
             }
             other => other,
         }),

@@ -1,5 +1,7 @@
 //! One chain that holds, and one change at a time that makes it fail, each with its own error.
 
+mod post_quantum;
+
 use rcgen::{CertificateParams, IsCa, KeyUsagePurpose, RevocationReason as Reason};
 
 use super::*;
