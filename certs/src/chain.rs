@@ -274,12 +274,16 @@ pub fn verify_chain(
         (Ok(()), None, _) => Err(ChainError::UnknownIssuer),
         // A path that webpki accepted and we did not says more than the failures of the paths tried after it.
         (Err(_), _, Some(refused)) => Err(refused),
-        (Err(error), _, None) => Err(match translate(error) {
-            unsupported @ ChainError::UnsupportedAlgorithm { .. } => {
-                algorithm_identifier::refused(leaf, &intermediates, anchors).unwrap_or(unsupported)
-            }
-            other => other,
-        }),
+        (Err(error), _, None) => {
+            let error = translate(error);
+            let is_algorithm = matches!(error, ChainError::UnsupportedAlgorithm { .. });
+            let refused = if is_algorithm {
+                algorithm_identifier::refused(leaf, &intermediates, anchors)
+            } else {
+                None
+            };
+            Err(refused.unwrap_or(error))
+        }
     }
 }
 
