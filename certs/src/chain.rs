@@ -125,7 +125,8 @@ pub enum ChainError {
         #[source]
         source: webpki::Error,
     },
-    /// As [`ChainError::UnsupportedAlgorithm`], where the standard's rule for the algorithm can be named.
+    /// As [`ChainError::UnsupportedAlgorithm`], where the standard's rule for the algorithm can be named; of the leaf, its
+    /// own key too.
     #[error("{} names an algorithm that is not accepted", role.name())]
     AlgorithmRefused {
         /// Which certificate.
@@ -276,8 +277,11 @@ pub fn verify_chain(
         (Err(error), _, None) => {
             let error = translate(error);
             let is_algorithm = matches!(error, ChainError::UnsupportedAlgorithm { .. });
-            let refused =
-                if is_algorithm { algorithm_identifier::refused(leaf, &intermediates) } else { None };
+            let refused = if is_algorithm {
+                algorithm_identifier::refused(leaf, &intermediates, anchors)
+            } else {
+                None
+            };
             Err(refused.unwrap_or(error))
         }
     }

@@ -86,3 +86,36 @@ pub enum CsrInvalid {
         source: der::Error,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_keys::{TestKey, subject};
+    use crate::{MlDsa, SlhDsa};
+    use x509_cert::ext::pkix::KeyUsage;
+
+    #[test]
+    fn c1_and_c5_requests_for_post_quantum_keys_have_no_parameters_and_ask_to_sign() {
+        for key in [TestKey::ml_dsa(MlDsa::MlDsa65, 7), TestKey::slh_dsa(SlhDsa::Sha2_128f, 7)] {
+            let unsigned = UnsignedCsr::tsu(CsrParameters {
+                subject: &subject("Time-Stamping Unit 1"),
+                spki_der: &key.spki_der,
+                signature_algorithm: key.algorithm,
+            })
+            .unwrap();
+            let signature = key.sign(unsigned.to_be_signed());
+            let request = CertReq::from_der(&unsigned.attach(&signature).unwrap()).unwrap();
+            for algorithm in [&request.algorithm, &request.info.public_key.algorithm] {
+                assert_eq!(algorithm.parameters, None);
+                assert_eq!(algorithm.to_der().unwrap(), key.algorithm.algorithm_identifier_der());
+            }
+            let tbs = request.info.to_der().unwrap();
+            assert_eq!(key.algorithm.verify(&key.spki_der, &tbs, request.signature.raw_bytes()), Ok(()));
+
+            let attribute = request.info.attributes.iter().next().unwrap();
+            let wanted: ExtensionReq = attribute.values.get(0).unwrap().decode_as().unwrap();
+            let usage = KeyUsage::from_der(wanted.0[0].extn_value.as_bytes()).unwrap();
+            assert!(usage.digital_signature() && usage.0.bits().count_ones() == 1);
+        }
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! Production keys live in the token; these sign what `to_be_signed` gave, as the token would.
 
+pub(crate) mod post_quantum;
+
 use std::convert::Infallible;
 use std::time::Duration;
 

@@ -1,6 +1,9 @@
 //! The suite on the embedded token, and what holds for that token alone.
 
 #[cfg(test)]
+#[path = "suite/post_quantum.rs"]
+mod post_quantum;
+#[cfg(test)]
 #[path = "suite/every_token.rs"]
 mod suite;
 
@@ -14,6 +17,25 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use suite::fixture::{Fixture, LABEL, PATIENCE, SO_PIN, USER_PIN, pin, quick};
 
 suite::whole_suite!();
+
+/// One `#[test]` for each of `suite/post_quantum.rs`.
+macro_rules! post_quantum {
+    ($($name:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            suite::fixture::run(stringify!($name), post_quantum::$name);
+        })*
+    };
+}
+
+post_quantum! {
+    every_post_quantum_algorithm_signs_and_another_implementation_agrees,
+    post_quantum_keys_are_for_signing_only_and_stay_in_the_token,
+    c6_signatures_are_hedged,
+    c3_signatures_have_an_empty_context,
+    a_post_quantum_pool_comes_back_after_the_module_was_finalised,
+    lost_sessions_of_a_post_quantum_pool_are_opened_again_within_the_request,
+}
 
 #[test]
 fn a_missing_database_is_not_an_empty_token() {

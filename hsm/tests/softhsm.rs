@@ -4,10 +4,10 @@
 #[path = "suite/every_token.rs"]
 mod suite;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use attestamp_hsm::{HsmError, KeyAlgorithm, KeyId, Module, ModuleSource, PoolConfig, PoolState};
-use suite::fixture::{Fixture, PATIENCE, quick};
+use suite::fixture::{Fixture, LABEL, PATIENCE, quick};
 
 suite::whole_suite!();
 
@@ -46,6 +46,12 @@ fn a_token_that_is_taken_away_and_put_back_signs_again() {
         std::fs::create_dir(&tokens).unwrap();
         pool.sign_now(b"away").unwrap_err();
         assert!(matches!(pool.state(), PoolState::Recovering { .. }), "{}", pool.state());
+        // Its probe must fall into the time that the token is away.
+        let deadline = Instant::now() + PATIENCE;
+        while idle.state().is_up() {
+            assert!(Instant::now() < deadline, "the idle pool noticed nothing");
+            std::thread::yield_now();
+        }
 
         std::fs::remove_dir_all(&tokens).unwrap();
         std::fs::rename(&away, &tokens).unwrap();
@@ -57,4 +63,35 @@ fn a_token_that_is_taken_away_and_put_back_signs_again() {
         idle.sign_now(b"after").unwrap();
     }
     suite::fixture::run("a_token_that_is_taken_away_and_put_back_signs_again", test);
+}
+
+#[test]
+fn a_token_without_post_quantum_mechanisms_says_which_it_lacks() {
+    fn test(fixture: &Fixture) {
+        for (algorithm, wanted) in [
+            (KeyAlgorithm::MlDsa44, "CKM_ML_DSA_KEY_PAIR_GEN"),
+            (KeyAlgorithm::MlDsa65, "CKM_ML_DSA_KEY_PAIR_GEN"),
+            (KeyAlgorithm::MlDsa87, "CKM_ML_DSA_KEY_PAIR_GEN"),
+            (KeyAlgorithm::SlhDsaSha2_128s, "CKM_SLH_DSA_KEY_PAIR_GEN"),
+            (KeyAlgorithm::SlhDsaSha2_128f, "CKM_SLH_DSA_KEY_PAIR_GEN"),
+            (KeyAlgorithm::SlhDsaSha2_192f, "CKM_SLH_DSA_KEY_PAIR_GEN"),
+            (KeyAlgorithm::SlhDsaSha2_256f, "CKM_SLH_DSA_KEY_PAIR_GEN"),
+            (KeyAlgorithm::SlhDsaShake128f, "CKM_SLH_DSA_KEY_PAIR_GEN"),
+        ] {
+            let id = KeyId::random().unwrap();
+            let generated = fixture.token.generate(algorithm, &id, "tsu").map(drop);
+            for refused in [generated, fixture.token.check_mechanisms(algorithm)] {
+                let error = refused.unwrap_err();
+                let HsmError::MechanismMissing { label, mechanism, algorithm: of } = &error else {
+                    panic!("{algorithm}: {error}")
+                };
+                assert_eq!((label.as_str(), *mechanism, *of), (LABEL, wanted, algorithm));
+                let said = error.to_string();
+                assert!(said.contains(wanted) && said.contains(algorithm.name()), "{said}");
+            }
+        }
+        assert_eq!(fixture.token.keys().unwrap(), []);
+        fixture.token.check_mechanisms(KeyAlgorithm::EcdsaP256).unwrap();
+    }
+    suite::fixture::run("a_token_without_post_quantum_mechanisms_says_which_it_lacks", test);
 }

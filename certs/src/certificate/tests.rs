@@ -1,27 +1,33 @@
 //! Tests of the three profiles: what each says, what each refuses, and that the leaf is the shortest.
 
 use der::{Decode, Encode};
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, PrivateKeyUsagePeriod};
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, PrivateKeyUsagePeriod};
 
 use x509_cert::Version;
 
 use super::*;
+use crate::test_keys::post_quantum::spki;
 use crate::test_keys::{
     Hierarchy, NOW, TestKey, YEAR, at, finish, hierarchy, intermediate, root, serial, subject, years,
 };
+use crate::{MlDsa, SlhDsa};
 
 const BASE: &str = "https://tsa.example";
 
-/// ML-DSA-65 by its sizes: a 1952-octet key under an OID that nothing in this crate knows.
+/// Falcon-512 by its sizes: a 897-octet key under an OID that nothing in this crate knows.
 fn unknown_algorithm_spki() -> Vec<u8> {
-    let algorithm = hex_literal::hex!("300b 0609 608648016503040312");
-    let key = [&hex_literal::hex!("0382 07a1 00")[..], &[0x5a; 1952]].concat();
-    let length = u16::try_from(algorithm.len() + key.len()).unwrap().to_be_bytes();
-    [&[0x30, 0x82][..], &length, &algorithm, &key].concat()
+    spki(&hex_literal::hex!("3007 0605 2bce0f0306"), &[0x5a; 897])
 }
 
 fn every_key() -> Vec<TestKey> {
-    vec![TestKey::p256(7), TestKey::p384(8), TestKey::ed25519(9), TestKey::rsa2048(10)]
+    let mut keys = vec![TestKey::p256(7), TestKey::p384(8), TestKey::ed25519(9), TestKey::rsa2048(10)];
+    keys.extend([MlDsa::MlDsa44, MlDsa::MlDsa65, MlDsa::MlDsa87].map(|set| TestKey::ml_dsa(set, 11)));
+    keys.push(TestKey::slh_dsa(SlhDsa::Sha2_128f, 12));
+    keys
+}
+
+fn post_quantum_keys() -> impl Iterator<Item = TestKey> {
+    every_key().into_iter().filter(|key| key.algorithm.is_post_quantum())
 }
 
 #[test]
@@ -34,6 +40,41 @@ fn certificates_decode_and_encode_to_the_same_octets_with_every_algorithm() {
             let algorithm = certificate.signature_algorithm();
             assert_eq!(algorithm, certificate.tbs_certificate().signature());
             assert_eq!(algorithm.to_der().unwrap(), key.algorithm.algorithm_identifier_der());
+        }
+    }
+}
+
+#[test]
+fn c1_neither_keys_nor_signatures_of_post_quantum_certificates_have_parameters() {
+    for key in post_quantum_keys() {
+        let Hierarchy { root, intermediate, tsu } = hierarchy(&key, &key, &key, Some(BASE));
+        for der in [&root, &intermediate, &tsu] {
+            let certificate = Certificate::from_der(der).unwrap();
+            let tbs = certificate.tbs_certificate();
+            for algorithm in
+                [certificate.signature_algorithm(), tbs.signature(), &tbs.subject_public_key_info().algorithm]
+            {
+                assert_eq!(algorithm.parameters, None, "{}", key.algorithm.name());
+                assert_eq!(algorithm.to_der().unwrap(), key.algorithm.algorithm_identifier_der());
+            }
+        }
+    }
+}
+
+#[test]
+fn c5_post_quantum_keys_are_for_signatures_alone() {
+    for key in post_quantum_keys() {
+        let Hierarchy { root, intermediate, tsu } = hierarchy(&key, &key, &key, None);
+        for (der, expected) in [
+            (&root, KeyUsages::KeyCertSign | KeyUsages::CRLSign),
+            (&intermediate, KeyUsages::KeyCertSign | KeyUsages::CRLSign),
+            (&tsu, KeyUsages::DigitalSignature.into()),
+        ] {
+            let certificate = Certificate::from_der(der).unwrap();
+            let (critical, usage) =
+                certificate.tbs_certificate().get_extension::<KeyUsage>().unwrap().unwrap();
+            assert!(critical);
+            assert_eq!(usage.0, expected, "RFC 9881 §5, RFC 9909 §6: {}", key.algorithm.name());
         }
     }
 }

@@ -169,6 +169,11 @@ impl TrustAnchors {
         &self.intermediates
     }
 
+    /// The SubjectPublicKeyInfo of each root.
+    pub(super) fn public_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.facts.iter().map(|facts| facts.spki_der.as_slice())
+    }
+
     pub(super) fn webpki(&self) -> &[TrustAnchor<'static>] {
         &self.webpki
     }

@@ -8,7 +8,7 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::KeyUsage;
 
 use super::revocation::{Issuer, Subject, check_revocation};
-use super::{ChainError, ChainRole, RevocationList, TrustAnchors, VerifiedChain};
+use super::{ChainError, ChainRole, RevocationList, TrustAnchors, VerifiedChain, algorithm_identifier};
 use crate::{SignatureAlgorithm, is_post_quantum_key};
 
 /// A certificate of the path, below the root.
@@ -40,6 +40,12 @@ impl Member {
             spki_der: tbs.subject_public_key_info().to_der().map_err(|source| self.malformed(source))?,
             may_sign_lists: self.key_usage()?.is_none_or(|usage| usage.crl_sign()),
         })
+    }
+
+    /// RFC 9881 §2 and RFC 9909 §3: no parameters, and no pre-hash form (C1, C4).
+    fn check_algorithm_identifiers(&self) -> Result<(), ChainError> {
+        algorithm_identifier::rule_of(&self.certificate)
+            .map_or(Ok(()), |source| Err(ChainError::AlgorithmRefused { role: self.role, source }))
     }
 
     /// RFC 9881 §5 and RFC 9909 §6: a key of ML-DSA or SLH-DSA is for signatures alone (C5).
@@ -110,6 +116,7 @@ pub(super) fn check(
     };
     let mut is_post_quantum = true;
     for member in &members {
+        member.check_algorithm_identifiers()?;
         member.check_key_usage_fits_key()?;
         is_post_quantum &= member.has_post_quantum_signature()?;
     }

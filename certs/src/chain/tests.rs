@@ -1,5 +1,7 @@
 //! One chain that holds, and one change at a time that makes it fail, each with its own error.
 
+mod post_quantum;
+
 use rcgen::{CertificateParams, IsCa, KeyUsagePurpose, RevocationReason as Reason};
 
 use super::*;
@@ -52,6 +54,7 @@ fn a_chain_over_an_intermediate_holds() {
         VerifiedChain {
             anchor_subject: "CN=Test root".to_owned(),
             intermediates: 1,
+            is_post_quantum: false,
             leaf_revocation_checked: false
         }
     );

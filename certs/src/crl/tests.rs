@@ -128,3 +128,21 @@ fn every_truncation_of_a_list_is_malformed() {
         assert!(matches!(Crl::parse(&crl[..length]), Err(CrlInvalid::Malformed { .. })), "{length}");
     }
 }
+
+#[test]
+fn c1_lists_signed_with_ml_dsa_and_slh_dsa_have_no_parameters() {
+    for key in [TestKey::ml_dsa(crate::MlDsa::MlDsa87, 7), TestKey::slh_dsa(crate::SlhDsa::Sha2_128f, 7)] {
+        let issuer = issuer(&key);
+        let listed = [revoked(4, Some(RevocationReason::Superseded))];
+        let list = CrlParameters { signature_algorithm: key.algorithm, ..parameters(&issuer, &listed) };
+        let der = sign(list, &key);
+        assert_eq!(Crl::parse(&der).unwrap().revoked(), listed);
+        let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(&der).unwrap();
+        for algorithm in [&list.signature_algorithm, &list.tbs_cert_list.signature] {
+            assert_eq!(algorithm.parameters, None);
+            assert_eq!(algorithm.to_der().unwrap(), key.algorithm.algorithm_identifier_der());
+        }
+        let tbs = list.tbs_cert_list.to_der().unwrap();
+        assert_eq!(key.algorithm.verify(issuer.spki_der(), &tbs, list.signature.raw_bytes()), Ok(()));
+    }
+}

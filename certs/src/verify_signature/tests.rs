@@ -1,5 +1,7 @@
 //! Signatures that `openssl dgst -sign` and `openssl pkeyutl -sign` made over [`MESSAGE`], and what must not verify.
 
+mod post_quantum;
+
 use super::*;
 
 const MESSAGE: &[u8] = b"a message to sign";
@@ -31,7 +33,8 @@ const VECTORS: [Vector; 6] = [
 
 #[test]
 fn signatures_of_openssl_verify() {
-    assert_eq!(VECTORS.each_ref().map(|vector| vector.algorithm), SignatureAlgorithm::ALL);
+    let classical = SignatureAlgorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_post_quantum());
+    assert!(classical.eq(VECTORS.iter().map(|vector| vector.algorithm)));
     for Vector { algorithm, spki, signature } in VECTORS {
         assert_eq!(algorithm.verify(spki, MESSAGE, signature), Ok(()), "{algorithm:?}");
     }

@@ -1,4 +1,5 @@
-//! The tests that every token has to pass; `embedded.rs` and `softhsm.rs` run them.
+//! The tests that every token has to pass; `embedded.rs` and `softhsm.rs` run them. Those in `post_quantum.rs` are for
+//! tokens that have ML-DSA and SLH-DSA, of which the embedded one is the only one here.
 //!
 //! They lie in a folder, and are named by `#[path]`, because Cargo takes each file of `tests/` for a test program.
 
@@ -26,7 +27,7 @@ macro_rules! whole_suite {
             tokens::a_wrong_pin_is_refused_and_costs_one_try,
             tokens::opening_twice_shares_the_module,
             tokens::a_second_token_of_the_same_label_is_refused,
-            keys::every_algorithm_signs_and_openssl_agrees,
+            keys::every_classical_algorithm_signs_and_openssl_agrees,
             keys::generated_keys_are_for_signing_only_and_stay_in_the_token,
             keys::an_id_is_used_once,
             keys::keys_are_found_by_id_and_label_and_never_guessed,

@@ -53,7 +53,8 @@ pub struct NewArgs {
     /// Name of the TSU: lower-case letters, digits, hyphens
     #[arg(value_parser = tsu_name)]
     name: String,
-    /// Algorithm of its key: p-256, p-384, ed25519, rsa-2048, rsa-3072, rsa-4096
+    /// Algorithm of its key: p-256, p-384, ed25519, rsa-2048, rsa-3072, rsa-4096, ml-dsa-44, ml-dsa-65, ml-dsa-87,
+    /// slh-dsa-sha2-128s, slh-dsa-sha2-128f, slh-dsa-sha2-192f, slh-dsa-sha2-256f, slh-dsa-shake-128f
     #[arg(long, default_value = "p-256", value_parser = parse_algorithm)]
     algorithm: KeyAlgorithm,
     /// Policy OID of its tokens [default: a number of its own under 2.999.3161, the arc for examples]

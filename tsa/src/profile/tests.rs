@@ -22,7 +22,7 @@ fn the_default_is_the_profile_that_every_client_accepts() {
     assert_eq!(config.gen_time_precision, GenTimePrecision::Seconds);
     assert_eq!(config.ess, EssHash::V2Sha256);
     assert_eq!(config.chain_depth, ChainDepth::Intermediates);
-    assert_eq!(config.accepted_hashes, HashAlgorithm::ALL);
+    assert_eq!(config.accepted_hashes, HashAlgorithm::OF_DATA);
     assert_eq!(config.compatibility, Compatibility { explicit_cert_req_false: false });
     assert!(Profile::new(config).is_ok());
 }

@@ -253,6 +253,45 @@ fn rfc_5754_3_2_rsa_signer_infos_say_rsa_encryption() {
 }
 
 #[test]
+fn c2_digests_beside_post_quantum_signatures_are_those_of_rfc_9882_and_rfc_9814() {
+    let sha_256 = hex!("300b 0609 608648016503040201");
+    let sha_512 = hex!("300b 0609 608648016503040203");
+    let shake_128 = hex!("300b 0609 60864801650304020b");
+    let shake_256 = hex!("300b 0609 60864801650304020c");
+    for algorithm in SignatureAlgorithm::ALL.into_iter().filter(|algorithm| algorithm.is_post_quantum()) {
+        let name = algorithm.name();
+        let expected = match name {
+            "SLH-DSA-SHA2-128s" | "SLH-DSA-SHA2-128f" => &sha_256,
+            "SLH-DSA-SHAKE-128s" | "SLH-DSA-SHAKE-128f" => &shake_128,
+            _ if name.starts_with("SLH-DSA-SHAKE") => &shake_256,
+            _ => &sha_512,
+        };
+        let unsigned = build(config(), algorithm, &query().with_cert_req(false));
+        let attributes = [&[0xa0], &unsigned.to_be_signed()[1..]].concat();
+        let token = unsigned.attach(b"signature");
+        let der = token.as_der();
+        let position = der.windows(attributes.len()).position(|window| window == attributes).unwrap();
+        let (before, after) = (&der[..position], &der[position + attributes.len()..]);
+        assert!(before.ends_with(expected), "{name}");
+        let end = [algorithm.algorithm_identifier_der(), &element(0x04, &[b"signature"])].concat();
+        assert_eq!(after, end, "{name}");
+        let digest_algorithms = element(0x31, &[expected]);
+        assert!(der.windows(15).any(|window| window == digest_algorithms), "{name}");
+    }
+}
+
+#[test]
+fn c1_a_tsu_certificate_whose_key_has_parameters_makes_no_token() {
+    let profile = Profile::new(config()).unwrap();
+    for algorithm in SignatureAlgorithm::ALL.into_iter().filter(|algorithm| algorithm.is_post_quantum()) {
+        let identifier = algorithm.key_algorithm_identifier_der();
+        let with_null = element(0x30, &[&identifier[2..], &hex!("0500")]);
+        let result = TokenTemplate::new(&profile, &chain(&with_null), algorithm);
+        assert_eq!(result.map(|_| ()).unwrap_err(), TemplateError::KeyAlgorithm { algorithm });
+    }
+}
+
+#[test]
 fn chains_that_no_token_can_be_issued_with() {
     let profile = Profile::new(config()).unwrap();
     let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
