@@ -10,6 +10,7 @@
 mod algorithm_identifier;
 pub mod anchors;
 mod path;
+mod reachable;
 pub mod revocation;
 mod webpki_algorithms;
 
@@ -229,7 +230,7 @@ pub enum ChainError {
 ///
 /// `crls` are used for every certificate whose issuer they name; a certificate that no list speaks for passes, so that
 /// giving no list means no revocation check ([`VerifiedChain::leaf_revocation_checked`] tells). The rules are in
-/// [`revocation`].
+/// [`revocation`]. Of several paths for a post-quantum key, one without classical signatures is preferred.
 ///
 /// # Errors
 /// [`ChainError`] names what does not hold; with several paths, the most telling failure.
@@ -246,15 +247,20 @@ pub fn verify_chain(
     }
     let intermediates: Vec<CertificateDer<'_>> =
         intermediates.iter().chain(anchors.intermediates()).cloned().collect();
+    let reachable::Reachable { certificates: intermediates, has_bad_signature } =
+        reachable::from_anchors(intermediates, anchors);
     let entity = EndEntityCert::try_from(leaf).map_err(|source| ChainError::Leaf { source })?;
 
     // webpki asks for a verdict on each path that it finds valid; its error type has no room for ours.
     let refusal: RefCell<Option<ChainError>> = RefCell::new(None);
     let verified: RefCell<Option<VerifiedChain>> = RefCell::new(None);
+    let has_post_quantum_key = path::has_post_quantum_key(leaf);
     let judge = |candidate: &VerifiedPath<'_>| match path::check(leaf, candidate, anchors, at, crls) {
         Ok(chain) => {
+            // A cross-certificate by a classical CA must not hide the post-quantum path.
+            let is_best = chain.is_post_quantum || !has_post_quantum_key;
             verified.replace(Some(chain));
-            Ok(())
+            if is_best { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
         }
         Err(error) => {
             refusal.replace(Some(error));
@@ -270,12 +276,15 @@ pub fn verify_chain(
         .verify_for_usage(&algorithms, anchors.webpki(), &intermediates, at, usage, None, Some(&judge))
         .map(|_| ());
     match (outcome, verified.take(), refusal.take()) {
-        (Ok(()), Some(chain), _) => Ok(chain),
+        (_, Some(chain), _) => Ok(chain),
         (Ok(()), None, _) => Err(ChainError::UnknownIssuer),
         // A path that webpki accepted and we did not says more than the failures of the paths tried after it.
         (Err(_), _, Some(refused)) => Err(refused),
         (Err(error), _, None) => {
-            let error = translate(error);
+            let error = match translate(error) {
+                ChainError::UnknownIssuer if has_bad_signature => ChainError::BadSignature,
+                error => error,
+            };
             let is_algorithm = matches!(error, ChainError::UnsupportedAlgorithm { .. });
             let refused = if is_algorithm {
                 algorithm_identifier::refused(leaf, &intermediates, anchors)

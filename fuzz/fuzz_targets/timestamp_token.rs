@@ -67,7 +67,7 @@ fn statements(token: &VerifiedToken) -> Vec<String> {
     let alone = VerifiedToken { nested: Vec::new(), ..token.clone() };
     let nested = token.nested.iter().filter_map(|nested| match nested {
         NestedToken::Holds(token) => Some(format!("{token:?}")),
-        NestedToken::NotTrusted => None,
+        NestedToken::NotJudged { .. } => None,
     });
     [format!("{alone:?}")].into_iter().chain(nested).collect()
 }

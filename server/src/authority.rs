@@ -153,7 +153,11 @@ impl Running {
                 }
             }
         }
-        check_nested(&tsus)?;
+        for (name, tsu) in &tsus {
+            let nested = tsu.nested_name().and_then(|nested| tsus.get(nested));
+            tsu.check_nested(nested.map(Arc::as_ref), parts.clock)
+                .map_err(|source| AuthorityError::Tsu { name: name.as_str().into(), source })?;
+        }
         let named = config.default_tsu.as_ref().and_then(|name| tsus.get(name));
         let Some(default) = named.or_else(|| tsus.values().next()).map(Arc::clone) else {
             return Err(match waiting.into_iter().next() {
@@ -178,20 +182,6 @@ impl Running {
         let explicit_cert_req_false = config.server.compatibility_explicit_cert_req_false;
         Ok(Self { config, tsus, waiting, default, compatibility: Compatibility { explicit_cert_req_false } })
     }
-}
-
-/// A nested token must be worth more than the one that carries it.
-fn check_nested(tsus: &BTreeMap<String, Arc<Tsu>>) -> Result<(), AuthorityError> {
-    for (name, tsu) in tsus {
-        let Some(nested) = tsu.nested_name() else { continue };
-        let source = match tsus.get(nested) {
-            None => TsuError::NestedWaiting { nested: nested.into() },
-            Some(found) if found.is_post_quantum() => continue,
-            Some(found) => TsuError::NestedClassical { nested: nested.into(), algorithm: found.algorithm() },
-        };
-        return Err(AuthorityError::Tsu { name: name.as_str().into(), source });
-    }
-    Ok(())
 }
 
 impl Authority {

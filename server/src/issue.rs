@@ -101,8 +101,7 @@ pub async fn stamp(
         Err(SignFault::Failed(error)) => return fault(tsu, request.id, &error),
     };
     // where the TSU is to: a post-quantum token over this signature (server/src/issue/nested.rs)
-    let nested = match nested::over_signature(running, tsu, &signature, grant.cert_req, clock, serials).await
-    {
+    let nested = match nested::over_signature(running, tsu, &signature, clock, serials).await {
         Ok(nested) => nested,
         Err(NestedFault::Sign(SignFault::Busy { retry_after_seconds })) => {
             return StampOutcome::Busy { retry_after_seconds };
@@ -118,7 +117,10 @@ pub async fn stamp(
     }
     // token and reply (tsa/src/token.rs, tsa/src/response.rs)
     let token = match nested {
-        Some(nested) => token.attach_with_nested(&signature, &nested),
+        Some(nested) => {
+            nested::count(running, tsu);
+            token.attach_with_nested(&signature, &nested)
+        }
         None => token.attach(&signature),
     };
     let der = TimeStampResp::granted(token).into();

@@ -49,7 +49,7 @@ pub const MAX_CERTIFICATES: usize = 32;
 /// Most signed attributes; the standards know about ten.
 pub const MAX_SIGNED_ATTRIBUTES: usize = 32;
 /// Most tokens that a token may carry over its signature; ours carry one.
-pub const MAX_NESTED_TOKENS: usize = 8;
+pub const MAX_NESTED_TOKENS: usize = 3;
 /// Deepest nesting in what is not read further.
 pub const MAX_NESTING: usize = 16;
 /// Most texts of a response that are kept.

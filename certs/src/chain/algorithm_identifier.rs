@@ -10,20 +10,28 @@ use super::{ChainError, ChainRole, TrustAnchors};
 use crate::{SignatureAlgorithm, SignatureAlgorithmRefused};
 
 /// The first certificate whose key or signature has parameters that it must not have, or is of a pre-hash form; of the
-/// roots, the key alone.
+/// roots that issued one of them, the key alone.
 pub(super) fn refused(
     leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     anchors: &TrustAnchors,
 ) -> Option<ChainError> {
     let intermediates = intermediates.iter().map(|der| (ChainRole::Intermediate, der));
-    let of_certificates = [(ChainRole::Leaf, leaf)]
+    let certificates: Vec<(ChainRole, Certificate)> = [(ChainRole::Leaf, leaf)]
         .into_iter()
         .chain(intermediates)
-        .filter_map(|(role, der)| Some((role, rule_of(&Certificate::from_der(der).ok()?)?)));
+        .filter_map(|(role, der)| Some((role, Certificate::from_der(der).ok()?)))
+        .collect();
+    let issuers: Vec<Vec<u8>> = certificates
+        .iter()
+        .filter_map(|(_, certificate)| certificate.tbs_certificate().issuer().to_der().ok())
+        .collect();
+    let of_certificates =
+        certificates.iter().filter_map(|(role, certificate)| Some((*role, rule_of(certificate)?)));
     let of_anchors = anchors
-        .public_keys()
-        .filter_map(|spki_der| rule_of_key(spki_der).map(|source| (ChainRole::Anchor, source)));
+        .issuers()
+        .filter(|(subject_der, _)| issuers.iter().any(|issuer_der| issuer_der == subject_der))
+        .filter_map(|(_, spki_der)| rule_of_key(spki_der).map(|source| (ChainRole::Anchor, source)));
     of_certificates
         .chain(of_anchors)
         .next()

@@ -169,9 +169,9 @@ impl TrustAnchors {
         &self.intermediates
     }
 
-    /// The SubjectPublicKeyInfo of each root.
-    pub(super) fn public_keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.facts.iter().map(|facts| facts.spki_der.as_slice())
+    /// Name and SubjectPublicKeyInfo of each root.
+    pub(super) fn issuers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.facts.iter().map(|facts| (facts.subject_der.as_slice(), facts.spki_der.as_slice()))
     }
 
     pub(super) fn webpki(&self) -> &[TrustAnchor<'static>] {

@@ -52,13 +52,7 @@ impl Member {
     fn check_key_usage_fits_key(&self) -> Result<(), ChainError> {
         let spki = self.certificate.tbs_certificate().subject_public_key_info().to_der();
         let spki = spki.map_err(|source| self.malformed(source))?;
-        let encrypts = self.key_usage()?.is_some_and(|usage| {
-            usage.key_encipherment()
-                || usage.data_encipherment()
-                || usage.key_agreement()
-                || usage.encipher_only()
-                || usage.decipher_only()
-        });
+        let encrypts = self.key_usage()?.as_ref().is_some_and(encrypts);
         if encrypts && is_post_quantum_key(&spki) {
             return Err(ChainError::KeyUsageOfSignatureKey { role: self.role });
         }
@@ -78,6 +72,22 @@ impl Member {
     }
 }
 
+/// Whether the key of a certificate is one of ML-DSA or SLH-DSA.
+pub(super) fn has_post_quantum_key(der: &CertificateDer<'_>) -> bool {
+    let spki =
+        Certificate::from_der(der).and_then(|it| it.tbs_certificate().subject_public_key_info().to_der());
+    spki.is_ok_and(|spki| is_post_quantum_key(&spki))
+}
+
+/// Whether a key usage has more than signature bits.
+fn encrypts(usage: &KeyUsage) -> bool {
+    usage.key_encipherment()
+        || usage.data_encipherment()
+        || usage.key_agreement()
+        || usage.encipher_only()
+        || usage.decipher_only()
+}
+
 pub(super) fn check(
     leaf: &CertificateDer<'_>,
     path: &VerifiedPath<'_>,
@@ -92,6 +102,9 @@ pub(super) fn check(
     }
     if anchor.key_usage.as_ref().is_some_and(|usage| !usage.key_cert_sign()) {
         return Err(ChainError::MayNotSignCertificates { role: ChainRole::Anchor });
+    }
+    if anchor.key_usage.as_ref().is_some_and(encrypts) && is_post_quantum_key(&anchor.spki_der) {
+        return Err(ChainError::KeyUsageOfSignatureKey { role: ChainRole::Anchor });
     }
 
     let mut members = vec![Member::parse(ChainRole::Leaf, leaf)?];

@@ -235,7 +235,8 @@ impl Entry {
     }
 }
 
-fn split(der: &[u8]) -> der::Result<(&[u8], &[u8], &[u8])> {
+/// What is signed, the algorithm identifier and the signature, of a list or a certificate (RFC 5280 §4.1.1, §5.1.1).
+pub(super) fn split(der: &[u8]) -> der::Result<(&[u8], &[u8], &[u8])> {
     let mut reader = SliceReader::new(der)?;
     let parts = reader.sequence(|reader| {
         let tbs = reader.tlv_bytes()?;

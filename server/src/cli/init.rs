@@ -199,6 +199,7 @@ fn make_in(layout: &Layout, args: &InitArgs, token: &Token, token_table: &str) -
             token: TOKEN_NAME,
             key: &key.uri.to_string(),
             default_policy: &policy,
+            can_carry: Family::of(tsu.algorithm) != Family::PostQuantum,
             accuracy_seconds: crate::hierarchy::accuracy_seconds(tsu.algorithm),
         };
         text.push_str(&table.to_toml());

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use attestamp_certs::pem::{self, PemLabel};
 use attestamp_certs::{
     CertificateDer, CertificateSerial, CsrParameters, Issuer, OrganizationNames, RevocationReason,
-    UnsignedCsr,
+    UnsignedCsr, is_post_quantum_key,
 };
 use attestamp_hsm::{HsmError, KeyAlgorithm, KeyInfo, Token};
 use clap::{Args, Subcommand};
@@ -208,6 +208,7 @@ fn new(layout: &Layout, args: &NewArgs) -> anyhow::Result<()> {
         token: &token_name,
         key: &key.uri.to_string(),
         default_policy: &policy,
+        can_carry: Family::of(args.algorithm) != Family::PostQuantum,
         accuracy_seconds: accuracy_seconds(args.algorithm),
     };
     let text = edit::with_table(&text, &table.to_toml());
@@ -363,6 +364,26 @@ fn import(layout: &Layout, args: &ImportArgs) -> anyhow::Result<()> {
     }
     crate::tsu::check_certificate(&chain, &tsu.profile, &key)?;
     crate::tsu::check_life(&chain, now).context("this certificate cannot issue")?;
+    let carriers = config.tsus.iter().filter(|(_, tsu)| !tsu.retired);
+    let carrier = carriers.into_iter().find(|(_, tsu)| tsu.nested.as_deref() == Some(args.name.as_str()));
+    if !chain.is_post_quantum() {
+        if let Some((carrier, _)) = carrier {
+            bail!(
+                "a certificate in {} is signed classically, and TSU `{carrier}` has `nested-tsu = \"{}\"`, which must be \
+                 post-quantum up to the root: nothing was changed",
+                args.chain.display(),
+                args.name
+            );
+        }
+        if is_post_quantum_key(chain.leaf().spki_der()) {
+            writeln!(
+                std::io::stderr(),
+                "warning: the key of TSU {} is a post-quantum one and a certificate above it is signed classically: its \
+                 tokens are worth what that signature is worth",
+                args.name
+            )?;
+        }
+    }
     let text: String = chain.all().iter().map(|der| pem::to_pem(PemLabel::Certificate, der)).collect();
     let path = layout.tsu_chain(&args.name);
     write_atomically(&path, text.as_bytes(), FILE_MODE)

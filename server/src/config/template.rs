@@ -146,6 +146,8 @@ pub struct TsuTable<'a> {
     pub key: &'a str,
     /// Policy OID of the TSU's tokens.
     pub default_policy: &'a str,
+    /// Whether its tokens could carry those of a post-quantum TSU.
+    pub can_carry: bool,
     /// Accuracy in seconds, where the default would leave no time for a signature.
     pub accuracy_seconds: Option<u32>,
 }
@@ -170,13 +172,15 @@ default-policy = {policy}
             key = quoted(self.key),
             policy = quoted(self.default_policy)
         );
-        match self.accuracy_seconds {
-            Some(seconds) => {
-                let line = format!("\naccuracy-seconds = {seconds}\n");
-                text.push_str(&TSU_DEFAULTS.replacen("\n# accuracy-seconds = 2\n", &line, 1));
-            }
-            None => text.push_str(TSU_DEFAULTS),
+        let mut defaults = TSU_DEFAULTS.to_owned();
+        if let Some(seconds) = self.accuracy_seconds {
+            let line = format!("\naccuracy-seconds = {seconds}\n");
+            defaults = defaults.replacen("\n# accuracy-seconds = 2\n", &line, 1);
         }
+        if !self.can_carry {
+            defaults = defaults.replacen(NESTED_TSU, "", 1);
+        }
+        text.push_str(&defaults);
         text
     }
 }
@@ -212,6 +216,12 @@ const TSU_DEFAULTS: &str = r#"# accepted-policies = []
 # nested-tsu = "pq"
 # Set by `attestamp tsu retire`.
 # retired = false
+"#;
+
+/// The part of [`TSU_DEFAULTS`] that is for classical TSUs.
+const NESTED_TSU: &str = r#"# The TSU whose token over the signature goes into each token, as an unsigned attribute: one with a post-quantum key
+# (docs/post-quantum.md).
+# nested-tsu = "pq"
 "#;
 
 /// The file's head with its two variable lines filled in.

@@ -31,6 +31,7 @@ fn shipped() -> String {
         token: "main",
         key: KEY,
         default_policy: "2.999.3161.1",
+        can_carry: true,
         accuracy_seconds: None,
     };
     template::head(None, "default") + &token.to_toml() + &root.to_toml() + &ca.to_toml() + &tsu.to_toml()

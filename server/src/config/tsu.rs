@@ -58,7 +58,7 @@ pub(super) fn profile(section: &TsuSection, compatibility: Compatibility) -> Res
 
 fn hash(name: &str) -> Result<HashAlgorithm, Wrong> {
     HashAlgorithm::from_name(name).ok_or_else(|| {
-        let known: Vec<_> = HashAlgorithm::ALL.iter().map(|hash| hash.name()).collect();
+        let known: Vec<_> = HashAlgorithm::OF_DATA.iter().map(|hash| hash.name()).collect();
         ("accepted-hashes", format!("`{name}` is not one of {}", known.join(", ")))
     })
 }

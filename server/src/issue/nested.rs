@@ -1,7 +1,8 @@
 //! A token over the signature value of another one, which carries it (RFC 3161 appendix A): the option `nested-tsu`.
 //!
 //! The nested token is issued as any other, by the rules of its own TSU and with the time of its own moment, for a request
-//! that is made here. Without it the outer token is not issued either: who asked for a hybrid is not given less.
+//! that is made here. It always carries its certificates, whether or not the client asked for those of the outer token: it is
+//! evidence for decades, and stands for itself. Without it the outer token is not issued either: who asked for a hybrid is not given less.
 
 use attestamp_certs::HashAlgorithm;
 use attestamp_tsa::{
@@ -52,7 +53,6 @@ pub(super) async fn over_signature(
     running: &Running,
     tsu: &Tsu,
     signature: &[u8],
-    cert_req: bool,
     clock: &ClockGate,
     serials: &SerialSource,
 ) -> Result<Option<TimeStampToken>, NestedFault> {
@@ -61,14 +61,20 @@ pub(super) async fn over_signature(
     let now = clock.now().map_err(NestedFault::Time)?;
     nested.check_life(now.instant).map_err(NestedFault::Life)?;
     let hash = hash_for(nested);
-    let query = Query::new(hash, hash.digest(signature).as_ref())?.with_cert_req(cert_req).to_der();
+    let query = Query::new(hash, hash.digest(signature).as_ref())?.with_cert_req(true).to_der();
     let request = TimeStampReq::decode(&query)?;
     let grant = nested.profile().decide(&request, now.instant)?;
     let token = UnsignedToken::build(&grant, nested.template(), serials.next()?);
     let signature = nested.sign(token.to_be_signed()).await?;
     clock.check_age(grant.gen_time, nested.accuracy())?;
-    nested.metrics().stamp(Outcome::Granted);
     Ok(Some(token.attach(&signature)))
+}
+
+/// Counts a nested token, when the token that carries it is on its way.
+pub(super) fn count(running: &Running, tsu: &Tsu) {
+    if let Some(nested) = tsu.nested_name().and_then(|name| running.tsu(name)) {
+        nested.metrics().stamp(Outcome::Granted);
+    }
 }
 
 /// SHA-512, beside which no signature is the stronger; the profile's first hash where it does not accept that.

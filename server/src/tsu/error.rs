@@ -54,14 +54,18 @@ pub enum TsuError {
     #[error(transparent)]
     Etsi(#[from] EtsiNotKept),
     /// `nested-tsu` names one that does not run.
-    #[error("its nested-tsu `{nested}` has no certificate yet, and it issues nothing without it")]
+    #[error(
+        "its nested-tsu `{nested}` has no certificate yet, and it issues nothing without it: import one (`attestamp tsu \
+         import {nested} chain.pem`), or remove nested-tsu"
+    )]
     NestedWaiting {
         /// The TSU that is named.
         nested: Box<str>,
     },
     /// `nested-tsu` names one whose tokens prove no more than those that carry them.
     #[error(
-        "its nested-tsu `{nested}` is no post-quantum TSU: its key ({algorithm}) or a certificate above it is classical"
+        "its nested-tsu `{nested}` is no post-quantum TSU: its key ({algorithm}) or a certificate above it is classical; name \
+         another, or remove nested-tsu"
     )]
     NestedClassical {
         /// The TSU that is named.

@@ -50,15 +50,39 @@ async fn a_token_carries_one_of_the_other_tsu_over_its_signature() {
     assert!(nested.is_post_quantum());
     assert_ne!(nested.policy, token.policy);
     assert_ne!(nested.serial, token.serial);
-    assert_eq!(token.require_post_quantum().unwrap(), nested.gen_time);
+    token.require_post_quantum().unwrap();
+    assert_eq!(token.post_quantum_time(), Some(nested.gen_time));
     // Whoever trusts the classical root alone has a classical token.
     let token = verified(&fixture, &reply, &["root.pem"]);
-    assert!(matches!(token.nested.as_slice(), [NestedToken::NotTrusted]));
+    assert!(matches!(token.nested.as_slice(), [NestedToken::NotJudged { .. }]));
     assert!(token.require_post_quantum().is_err());
     // The classical roots are classical, and the post-quantum TSU's own tokens carry nothing.
     let reply = granted(fixture.stamp(Some("pq"), query().with_cert_req(true).to_der()).await);
     let token = verified(&fixture, &reply, &["pq-root.pem"]);
     assert!(token.is_post_quantum() && token.nested.is_empty());
+}
+
+/// `openssl ts -query` asks for no certificates unless it is told to.
+#[tokio::test]
+async fn a_nested_token_has_its_certificates_also_where_the_token_has_none() {
+    let fixture = Fixture::on(place());
+    let reply = granted(fixture.stamp(Some("default"), query().to_der()).await);
+    let chain = String::from_utf8(fixture.authority.chain_pem("default").unwrap().to_vec()).unwrap();
+    let pem = |name| String::from_utf8(fixture.authority.pki_file(name).unwrap().body.to_vec()).unwrap();
+    for (roots, is_post_quantum) in [(pem("root.pem"), false), (pem("root.pem") + &pem("pq-root.pem"), true)]
+    {
+        let expectations = Expectations {
+            imprint: ExpectedImprint::Data(DATA),
+            nonce: ExpectedNonce::Absent,
+            policy: None,
+            anchors: &TrustAnchors::from_pem(&roots).unwrap(),
+            certificates: &attestamp_certs::pem::certificates_from_pem(&chain).unwrap(),
+            crls: &[],
+            at: None,
+        };
+        let token = verify_token(&reply, &expectations).unwrap();
+        assert_eq!(token.require_post_quantum().is_ok(), is_post_quantum);
+    }
 }
 
 #[tokio::test]
@@ -113,8 +137,44 @@ fn the_configuration_says_what_is_wrong_with_the_name() {
         "nothing was changed",
     ]);
     place.run(&["check"]).succeeded();
-    place.edit("# nested-tsu = \"pq\"", "nested-tsu = \"default\"");
+    place.edit("[tsu.pq]\n", "[tsu.pq]\nnested-tsu = \"default\"\n");
     place.run(&["check"]).refused(&["has a nested-tsu itself"]);
+}
+
+/// A classical CA certifies the post-quantum key: its tokens would prove no more than those that carry them.
+#[test]
+fn a_classical_chain_is_not_imported_for_a_tsu_that_others_carry() {
+    let place = place();
+    let pq = place.layout().tsu_chain("pq");
+    let before = std::fs::read_to_string(&pq).unwrap();
+    place.renew_certificate("pq", attestamp::clock::system_time());
+    let classical = place.root().join("classical.pem");
+    std::fs::rename(&pq, &classical).unwrap();
+    std::fs::write(&pq, &before).unwrap();
+    place.run(&["tsu", "import", "pq", classical.to_str().unwrap()]).refused(&[
+        "TSU `default`",
+        "nested-tsu",
+        "nothing was changed",
+    ]);
+    assert_eq!(std::fs::read_to_string(&pq).unwrap(), before);
+    place.edit("nested-tsu = \"pq\"", "# nested-tsu = \"pq\"");
+    let finished = place.run(&["tsu", "import", "pq", classical.to_str().unwrap()]).succeeded();
+    assert!(finished.error.contains("signed classically"), "{finished:?}");
+}
+
+/// Its test signatures take longer than a verdict on the clock lasts.
+#[test]
+fn check_finds_nothing_wrong_with_a_slow_key() {
+    let place = Place::new(&["default", "small:slh-dsa-sha2-128s"]);
+    place.run(&["check"]).succeeded();
+    // Room for genTime's truncation and 0.1 s, of which a nested signature takes 0.3 s and more.
+    place.edit(
+        "# accuracy-seconds = 2\n# accuracy-milliseconds = 0",
+        "accuracy-seconds = 1\naccuracy-milliseconds = 100",
+    );
+    place.run(&["check"]).succeeded();
+    place.edit("# nested-tsu = \"pq\"", "nested-tsu = \"small\"");
+    place.run(&["check"]).refused(&["TSU `default` does not start"]);
 }
 
 #[test]

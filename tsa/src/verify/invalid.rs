@@ -3,6 +3,8 @@
 //! The verifier stops at the first; its order is that of [`super`]. A message never quotes a token's text, because it
 //! is shown on terminals and the token may be anybody's.
 
+use std::fmt;
+
 use attestamp_certs::chain::ChainError;
 use attestamp_certs::tsu_certificate::TsuCertificateInvalid;
 use attestamp_certs::utc::Utc;
@@ -83,28 +85,43 @@ pub enum ImprintDifference {
 pub enum PostQuantumLack {
     /// A classical signature and nothing over it.
     NoNestedToken,
-    /// The nested tokens lead to no root that is trusted.
+    /// The nested tokens cannot be judged, mostly because they lead to no root that is trusted.
     NestedNotTrusted,
+    /// The nested token is from long after the time that the classical signature claims.
+    NestedMuchLater {
+        /// The nested token's time, which is the one proved.
+        nested: UnixTime,
+        /// The token's own.
+        gen_time: UnixTime,
+    },
     /// The signature of the token, or of the nested one, is a classical one.
     ClassicalSignature,
     /// The signature is a post-quantum one, and a certificate above it is signed classically.
     ClassicalChain,
 }
 
-impl PostQuantumLack {
-    const fn sentence(self) -> &'static str {
-        match self {
+impl fmt::Display for PostQuantumLack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
             Self::NoNestedToken => {
                 "the token is signed classically and carries no nested token; it was issued without, or it was stripped"
             }
             Self::NestedNotTrusted => {
-                "the nested token has no chain to a trusted root: give the post-quantum root too"
+                "the nested token cannot be judged: give the post-quantum root (and its certificates) too"
+            }
+            Self::NestedMuchLater { nested, gen_time } => {
+                return write!(
+                    formatter,
+                    "the nested token is of {}; that the token existed at {} already is proved by its classical signature alone",
+                    Utc(*nested),
+                    Utc(*gen_time)
+                );
             }
             Self::ClassicalSignature => "the nested token is signed classically too",
             Self::ClassicalChain => {
                 "a certificate of the post-quantum signature's chain is signed classically"
             }
-        }
+        })
     }
 }
 
@@ -363,7 +380,7 @@ pub enum TokenInvalid {
         gen_time: UnixTime,
     },
     /// A post-quantum signature was asked for.
-    #[error("a post-quantum signature is required: {}", lack.sentence())]
+    #[error("a post-quantum signature is required: {lack}")]
     NotPostQuantum {
         /// What there is instead.
         lack: PostQuantumLack,

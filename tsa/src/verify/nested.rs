@@ -3,9 +3,11 @@
 //! A post-quantum token there keeps a classical one worth something after its own signature can be forged: it proves that
 //! this signature value existed at its time. But the attribute is unsigned. Whoever can take it out leaves a token that
 //! verifies, so that only a verifier who insists on it ([`VerifiedToken::require_post_quantum`]) gains by it. What is there
-//! must hold; only where it comes from may be unknown, so that somebody who trusts the classical root alone is not
-//! worse off than with a stripped token. Tokens within nested tokens are not looked into.
+//! must not be a forgery; but where it cannot be judged (an unknown root, no certificate, an algorithm that is not accepted)
+//! the token stands for itself, so that somebody who trusts the classical root alone is not worse off than with a stripped
+//! token. Tokens within nested tokens are not looked into.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use attestamp_certs::UnixTime;
@@ -21,9 +23,16 @@ use crate::gen_time::UtcInstant;
 pub enum NestedToken {
     /// It holds.
     Holds(Box<VerifiedToken>),
-    /// It is over this signature, and leads to none of the trusted roots: it proves nothing.
-    NotTrusted,
+    /// It proves nothing to this verifier, and shows no forgery either.
+    NotJudged {
+        /// What is missing, mostly its root.
+        reason: Arc<TokenInvalid>,
+    },
 }
+
+/// How much later than the token it is over a nested token may be, beside their accuracies, to be of the same moment. They
+/// are issued one after the other; a network HSM under load takes seconds.
+const SAME_MOMENT: Duration = Duration::from_secs(60);
 
 impl VerifiedToken {
     /// Whether no classical signature stands between the token and the trusted root.
@@ -32,27 +41,23 @@ impl VerifiedToken {
         self.signature_algorithm.is_post_quantum() && self.chain.is_post_quantum
     }
 
-    /// Demands that the token, or one over its signature, is a post-quantum one up to the trusted root, and gives the
-    /// time that it proves: its own. Whoever forges classical signatures can write any time into a classical token and
-    /// have a nested one made over it today, so that only the nested one's time counts then.
+    /// Demands that the token, or one over its signature and of the same moment, is a post-quantum one up to the trusted
+    /// root. Whoever forges classical signatures can write any time into a classical token and have a nested one made over it
+    /// today; so the nested one's time decides, and must be the token's own.
     ///
     /// # Errors
     /// [`TokenInvalid::NotPostQuantum`], with what is missing.
-    pub fn require_post_quantum(&self) -> Result<UtcInstant, TokenInvalid> {
-        let Some(own) = self.lack() else { return Ok(self.gen_time) };
-        let mut earliest: Option<UtcInstant> = None;
+    pub fn require_post_quantum(&self) -> Result<(), TokenInvalid> {
+        let Some(own) = self.lack() else { return Ok(()) };
         let mut of_nested = None;
         for nested in &self.nested {
             let lack = match nested {
-                NestedToken::Holds(token) => token.lack(),
-                NestedToken::NotTrusted => Some(PostQuantumLack::NestedNotTrusted),
+                NestedToken::Holds(token) => token.lack().or_else(|| self.is_long_before(token)),
+                NestedToken::NotJudged { .. } => Some(PostQuantumLack::NestedNotTrusted),
             };
-            match (lack, nested) {
-                (None, NestedToken::Holds(token)) => {
-                    let time = token.gen_time;
-                    earliest = Some(earliest.map_or(time, |earlier| earlier.min(time)));
-                }
-                (lack, _) => of_nested = of_nested.or(lack),
+            match lack {
+                None => return Ok(()),
+                lack => of_nested = of_nested.or(lack),
             }
         }
         let lack = match (own, of_nested) {
@@ -60,7 +65,26 @@ impl VerifiedToken {
             (PostQuantumLack::ClassicalSignature, None) => PostQuantumLack::NoNestedToken,
             (own, None) => own,
         };
-        earliest.ok_or(TokenInvalid::NotPostQuantum { lack })
+        Err(TokenInvalid::NotPostQuantum { lack })
+    }
+
+    /// The earliest time that is proved without a classical signature: the token's, or that of a nested one.
+    #[must_use]
+    pub fn post_quantum_time(&self) -> Option<UtcInstant> {
+        let nested = self.nested.iter().filter_map(|nested| match nested {
+            NestedToken::Holds(token) if token.is_post_quantum() => Some(token.gen_time),
+            NestedToken::Holds(_) | NestedToken::NotJudged { .. } => None,
+        });
+        if self.is_post_quantum() { Some(self.gen_time) } else { nested.min() }
+    }
+
+    fn is_long_before(&self, nested: &Self) -> Option<PostQuantumLack> {
+        let ((time, error), (nested_time, nested_error)) = (self.time_and_error(), nested.time_and_error());
+        let latest = [error, nested_error, SAME_MOMENT]
+            .iter()
+            .fold(time.as_secs(), |latest, allowed| latest.saturating_add(allowed.as_secs()));
+        (nested_time.as_secs() > latest)
+            .then_some(PostQuantumLack::NestedMuchLater { nested: nested_time, gen_time: time })
     }
 
     fn lack(&self) -> Option<PostQuantumLack> {
@@ -95,8 +119,15 @@ fn verify_one(
     outer: &VerifiedToken,
     expected: &Expectations<'_>,
 ) -> Result<NestedToken, TokenInvalid> {
-    let nested = |source| TokenInvalid::Nested { source: Box::new(source) };
-    let token = UnverifiedToken::parse_token(der).map_err(nested)?;
+    let judged = |error: TokenInvalid| match error {
+        TokenInvalid::Imprint { .. } => Err(TokenInvalid::NestedForAnotherToken),
+        reason if cannot_be_judged(&reason) => Ok(NestedToken::NotJudged { reason: Arc::new(reason) }),
+        source => Err(TokenInvalid::Nested { source: Box::new(source) }),
+    };
+    let token = match UnverifiedToken::parse_token(der) {
+        Ok(token) => token,
+        Err(error) => return judged(error),
+    };
     let expected = Expectations {
         imprint: ExpectedImprint::Data(signature),
         nonce: ExpectedNonce::Any,
@@ -108,10 +139,29 @@ fn verify_one(
             check_order(&token, outer)?;
             Ok(NestedToken::Holds(Box::new(token)))
         }
-        Err(TokenInvalid::Imprint { .. }) => Err(TokenInvalid::NestedForAnotherToken),
-        Err(TokenInvalid::Chain { source: ChainError::UnknownIssuer, .. }) => Ok(NestedToken::NotTrusted),
-        Err(source) => Err(nested(source)),
+        Err(error) => judged(error),
     }
+}
+
+/// What a verifier lacks to judge a token, as against what shows that the token is not what it seems.
+const fn cannot_be_judged(error: &TokenInvalid) -> bool {
+    matches!(
+        error,
+        TokenInvalid::SignerCertificateMissing
+            | TokenInvalid::HashNotAccepted { .. }
+            | TokenInvalid::SignatureAlgorithmNotAccepted { .. }
+            | TokenInvalid::Chain {
+                source: ChainError::UnknownIssuer
+                    | ChainError::UnsupportedAlgorithm { .. }
+                    | ChainError::Expired { .. }
+                    | ChainError::NotYetValid { .. }
+                    | ChainError::AnchorNotValid { .. }
+                    | ChainError::TooManyIntermediates { .. }
+                    | ChainError::BudgetExceeded { .. }
+                    | ChainError::RevocationListTooOld { .. },
+                ..
+            }
+    )
 }
 
 /// What is over a signature cannot be older than it. Both times are known to their accuracy only.

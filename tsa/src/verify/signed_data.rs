@@ -8,7 +8,7 @@
 use super::algorithm::read_hash;
 use super::invalid::{TokenInvalid, TokenPart};
 use super::{MAX_CERTIFICATES, MAX_NESTED_TOKENS, MAX_NESTING};
-use crate::malformed::Malformed;
+use crate::malformed::{Malformed, Reason};
 use crate::strict_der::{Element, INTEGER_1, Reader, tag};
 use crate::token::ID_AA_TIME_STAMP_TOKEN;
 use attestamp_certs::HashAlgorithm;
@@ -182,14 +182,22 @@ fn read_nested_tokens<'a>(unsigned: &Element<'a>) -> Result<Vec<&'a [u8]>, Token
     let malformed = TokenInvalid::malformed(TokenPart::UnsignedAttributes);
     // A nested token goes deeper than the rest.
     unsigned.check_nested(2 * MAX_NESTING).map_err(malformed)?;
+    let attributes = members(unsigned).map_err(malformed)?;
+    check_sorted(&attributes, TokenPart::UnsignedAttributes)?;
     let mut tokens = Vec::new();
-    for attribute in members(unsigned).map_err(malformed)? {
+    for attribute in attributes {
+        if attribute.tag != tag::SEQUENCE {
+            let reason = Reason::UnexpectedTag { expected: tag::SEQUENCE, found: Some(attribute.tag) };
+            return Err(malformed(attribute.malformed(reason)));
+        }
         let mut fields = attribute.reader();
         let id = fields.required(tag::OBJECT_IDENTIFIER).map_err(malformed)?;
         let values = fields.required(tag::SET).map_err(malformed)?;
         fields.finish().map_err(malformed)?;
         if id.der == ID_AA_TIME_STAMP_TOKEN {
-            tokens.extend(members(&values).map_err(malformed)?.iter().map(|token| token.der));
+            let values = members(&values).map_err(malformed)?;
+            check_sorted(&values, TokenPart::UnsignedAttributes)?;
+            tokens.extend(values.iter().map(|token| token.der));
         }
     }
     if tokens.len() > MAX_NESTED_TOKENS {

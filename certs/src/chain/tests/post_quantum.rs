@@ -235,6 +235,10 @@ fn c5_a_post_quantum_key_that_may_encrypt_is_refused() {
             "{bit:#x}: {error}"
         );
     }
+    let mut chain = post_quantum();
+    chain.root = with_octets(&chain.root, &USAGE_OF_CAS, &hex!("0404 0302 0126"), &root_key());
+    let error = verify(&chain).unwrap_err();
+    assert!(matches!(error, ChainError::KeyUsageOfSignatureKey { role: ChainRole::Anchor }), "{error}");
     // encipherOnly is the last bit of the first octet.
     let mut chain = post_quantum();
     let usage = hex!("0404 0302 0007");
@@ -330,4 +334,51 @@ fn c3_a_certificate_signed_with_a_context_has_a_bad_signature() {
     assert!(matches!(verify(&chain).unwrap_err(), ChainError::BadSignature));
     chain.tsu = tsu(&issuer, &ca_key(), &tsu_key(), &[], None);
     verify(&chain).unwrap();
+}
+
+/// The same sub-CA certified by a classical root too: an operator who moves, or a stranger who confuses.
+#[test]
+fn a_classical_cross_certificate_does_not_hide_the_post_quantum_path() {
+    let chain = post_quantum();
+    let classical_root = TestKey::p256(9);
+    let cross = hierarchy(&classical_root, &ca_key(), &tsu_key(), None);
+    let roots = vec![cross.root.clone(), chain.root.clone()];
+    let intermediates = [cross.intermediate.clone(), chain.intermediate.clone()];
+    for order in [[0, 1], [1, 0]] {
+        let anchors =
+            TrustAnchors::from_certificates(order.map(|place| roots[place].clone()).to_vec()).unwrap();
+        let intermediates = order.map(|place| intermediates[place].clone());
+        let verified = verify_chain(&chain.tsu, &intermediates, &anchors, at(NOW + 60), &[]).unwrap();
+        assert!(verified.is_post_quantum);
+    }
+    // With the classical root alone the classical path is one.
+    let anchors = TrustAnchors::from_certificates(vec![cross.root.clone()]).unwrap();
+    let verified = verify_chain(&chain.tsu, &intermediates, &anchors, at(NOW + 60), &[]).unwrap();
+    assert!(!verified.is_post_quantum);
+}
+
+/// Certificates that no trusted root stands above are not searched, however many lead to each other.
+#[test]
+fn strangers_certificates_are_not_searched() {
+    let chain = post_quantum();
+    let anchors = TrustAnchors::from_certificates(vec![chain.root.clone()]).unwrap();
+    let strangers = |count: u8| -> Vec<CertificateDer<'static>> {
+        (0..count)
+            .map(|octet| {
+                let (root, ca) = (TestKey::p256(100), TestKey::p256(octet + 1));
+                hierarchy(&root, &ca, &TestKey::p256(99), None).intermediate
+            })
+            .collect()
+    };
+    let mut given = strangers(20);
+    given.push(chain.intermediate.clone());
+    assert!(verify_chain(&chain.tsu, &given, &anchors, at(NOW + 60), &[]).unwrap().is_post_quantum);
+    given.pop();
+    let error = verify_chain(&chain.tsu, &given, &anchors, at(NOW + 60), &[]).unwrap_err();
+    // They bear the names of our profiles, and so of the trusted root.
+    assert!(matches!(error, ChainError::BadSignature), "{error:?}");
+    // What a trusted CA issued is found below what it issued, wherever it stands.
+    let mut given = vec![chain.intermediate.clone()];
+    given.extend(strangers(20));
+    verify_chain(&chain.tsu, &given, &anchors, at(NOW + 60), &[]).unwrap();
 }

@@ -33,8 +33,11 @@ struct Verdict {
 /// A token over this one's signature.
 #[derive(Debug, Serialize)]
 struct Nested {
-    /// Whether it leads to one of the roots given; otherwise nothing more is said of it.
+    /// Whether it holds up to one of the roots given; otherwise it proves nothing.
     trusted: bool,
+    /// Why it proves nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     #[serde(flatten)]
     token: Option<Token>,
 }
@@ -89,8 +92,12 @@ impl From<&VerifiedToken> for Token {
 impl From<&NestedToken> for Nested {
     fn from(nested: &NestedToken) -> Self {
         match nested {
-            NestedToken::Holds(token) => Self { trusted: true, token: Some(Token::from(&**token)) },
-            NestedToken::NotTrusted => Self { trusted: false, token: None },
+            NestedToken::Holds(token) => {
+                Self { trusted: true, reason: None, token: Some(Token::from(&**token)) }
+            }
+            NestedToken::NotJudged { reason } => {
+                Self { trusted: false, reason: Some(sentence(&**reason)), token: None }
+            }
         }
     }
 }
@@ -98,7 +105,7 @@ impl From<&NestedToken> for Nested {
 pub(super) fn holds(out: &mut impl Write, verified: &VerifiedToken, json: bool) -> io::Result<()> {
     let token = Token::from(verified);
     let nested: Vec<Nested> = verified.nested.iter().map(Nested::from).collect();
-    let post_quantum_time = verified.require_post_quantum().ok().map(instant);
+    let post_quantum_time = verified.post_quantum_time().map(instant);
     if json {
         let token = Some(token);
         let verdict = Verdict { holds: true, token, nested, post_quantum_time, ..Verdict::default() };
@@ -135,22 +142,26 @@ pub(super) fn holds(out: &mut impl Write, verified: &VerifiedToken, json: bool) 
     lines.iter().try_for_each(|(label, text)| line(out, label, text))?;
     nested.iter().try_for_each(|nested| line(out, "Nested", &nested_line(nested)))?;
     let quantum = match post_quantum_time {
-        Some(time) => format!("yes: proves {time} without a classical signature"),
+        Some(time) => format!("yes: {time} is proved without a classical signature"),
         None => "no".to_owned(),
     };
     line(out, "Post-quantum", &quantum)
 }
 
 fn nested_line(nested: &Nested) -> String {
-    match &nested.token {
-        Some(token) => format!(
-            "a token over this signature holds: {}, {}, by {}, root {}",
-            token.time, token.signature_algorithm, token.signer, token.root
+    match (&nested.token, &nested.reason) {
+        (Some(token), _) => format!(
+            "a token over this signature holds: {}, {}, by {}, root {}, revocation {}",
+            token.time,
+            token.signature_algorithm,
+            token.signer,
+            token.root,
+            if token.revocation_checked { "checked" } else { "not checked" }
         ),
-        None => {
-            "a token over this signature leads to no trusted root and proves nothing: give its root with --ca"
-                .to_owned()
-        }
+        (None, reason) => format!(
+            "a token over this signature proves nothing here: {}",
+            reason.as_deref().unwrap_or("it cannot be judged")
+        ),
     }
 }
 

@@ -109,12 +109,12 @@ impl Tsa {
         Self::new("Post-quantum", &Key::ml_dsa_65(1), Key::ml_dsa_65(2))
     }
 
-    fn unsigned(&self, data: &[u8], unix_seconds: u64) -> UnsignedToken {
+    fn unsigned(&self, data: &[u8], unix_seconds: u64, cert_req: bool) -> UnsignedToken {
         let profile = Profile::new(ProfileConfig::new("1.2.3.4".parse().unwrap())).unwrap();
         let chain = [self.leaf.clone(), self.root.clone()];
         let template = TokenTemplate::new(&profile, &chain, self.key.algorithm).unwrap();
         let hash = HashAlgorithm::Sha512;
-        let query = Query::new(hash, hash.digest(data).as_ref()).unwrap().with_cert_req(true).to_der();
+        let query = Query::new(hash, hash.digest(data).as_ref()).unwrap().with_cert_req(cert_req).to_der();
         let request = TimeStampReq::decode(&query).unwrap();
         let grant = profile.decide(&request, UtcInstant::new(unix_seconds, 0).unwrap()).unwrap();
         UnsignedToken::build(
@@ -125,14 +125,18 @@ impl Tsa {
     }
 
     fn token(&self, data: &[u8], unix_seconds: u64) -> TimeStampToken {
-        let unsigned = self.unsigned(data, unix_seconds);
+        self.token_with(data, unix_seconds, true)
+    }
+
+    fn token_with(&self, data: &[u8], unix_seconds: u64, cert_req: bool) -> TimeStampToken {
+        let unsigned = self.unsigned(data, unix_seconds, cert_req);
         let signature = (self.key.sign)(unsigned.to_be_signed());
         unsigned.attach(&signature)
     }
 
     /// A token of [`DATA`] that carries what `nested` makes for its signature value.
     fn hybrid(&self, nested: impl FnOnce(&[u8]) -> TimeStampToken) -> Vec<u8> {
-        let unsigned = self.unsigned(DATA, NOW);
+        let unsigned = self.unsigned(DATA, NOW, true);
         let signature = (self.key.sign)(unsigned.to_be_signed());
         let nested = nested(&signature);
         unsigned.attach_with_nested(&signature, &nested).as_der().to_vec()
@@ -171,8 +175,9 @@ fn a_token_over_the_signature_is_verified_with_the_token() {
     assert_eq!(nested.signature_algorithm, SignatureAlgorithm::MlDsa(MlDsa::MlDsa65));
     assert!(nested.is_post_quantum() && !token.is_post_quantum());
     assert_eq!(nested.hash, HashAlgorithm::Sha512);
+    token.require_post_quantum().unwrap();
     // What it proves is its own time, not the one that the classical signature vouches for.
-    assert_eq!(token.require_post_quantum().unwrap(), UtcInstant::new(NOW + 1, 0).unwrap());
+    assert_eq!(token.post_quantum_time(), Some(UtcInstant::new(NOW + 1, 0).unwrap()));
 }
 
 #[test]
@@ -201,7 +206,7 @@ fn a_nested_token_from_an_unknown_root_proves_nothing() {
     let (outer, inner) = (Tsa::classical(), Tsa::post_quantum());
     let der = outer.hybrid(|signature| inner.token(signature, NOW));
     let token = verify(&der, &[&outer]).unwrap();
-    assert!(matches!(token.nested.as_slice(), [NestedToken::NotTrusted]));
+    assert!(matches!(token.nested.as_slice(), [NestedToken::NotJudged { .. }]));
     assert_eq!(lack(&token), PostQuantumLack::NestedNotTrusted);
 }
 
@@ -229,6 +234,33 @@ fn a_nested_token_from_before_the_signature_is_refused() {
     assert!(matches!(error, TokenInvalid::NestedBefore { .. }), "{error}");
 }
 
+/// A forger of classical signatures writes an old time into a token, and has today's TSU stamp its signature.
+#[test]
+fn a_nested_token_of_long_after_proves_its_own_time_alone() {
+    let (outer, inner) = (Tsa::classical(), Tsa::post_quantum());
+    // Two accuracies of a second, each with the second that truncation takes, and a minute.
+    for (seconds, same_moment) in [(64, true), (65, false), (YEAR / 2, false)] {
+        let der = outer.hybrid(|signature| inner.token(signature, NOW + seconds));
+        let token = verify(&der, &[&outer, &inner]).unwrap();
+        assert_eq!(token.post_quantum_time(), Some(UtcInstant::new(NOW + seconds, 0).unwrap()));
+        assert_eq!(token.require_post_quantum().is_ok(), same_moment, "{seconds}");
+        if !same_moment {
+            assert!(matches!(lack(&token), PostQuantumLack::NestedMuchLater { .. }));
+            assert!(token.require_post_quantum().unwrap_err().to_string().contains("2026-02-03T04:05:06Z"));
+        }
+    }
+}
+
+#[test]
+fn a_nested_token_without_its_certificate_cannot_be_judged() {
+    let (outer, inner) = (Tsa::classical(), Tsa::post_quantum());
+    let der = outer.hybrid(|signature| inner.token_with(signature, NOW, false));
+    let token = verify(&der, &[&outer, &inner]).unwrap();
+    let [NestedToken::NotJudged { reason }] = token.nested.as_slice() else { panic!("{:?}", token.nested) };
+    assert!(matches!(**reason, TokenInvalid::SignerCertificateMissing));
+    assert_eq!(lack(&token), PostQuantumLack::NestedNotTrusted);
+}
+
 #[test]
 fn a_classical_nested_token_holds_and_is_no_post_quantum_one() {
     let (outer, inner) = (Tsa::classical(), Tsa::new("Other", &Key::p256(), Key::p256()));
@@ -249,7 +281,8 @@ fn a_post_quantum_key_under_a_classical_root_is_no_post_quantum_proof() {
 fn a_post_quantum_token_needs_no_nested_one() {
     let tsa = Tsa::post_quantum();
     let token = verify(tsa.token(DATA, NOW).as_der(), &[&tsa]).unwrap();
-    assert_eq!(token.require_post_quantum().unwrap(), token.gen_time);
+    token.require_post_quantum().unwrap();
+    assert_eq!(token.post_quantum_time(), Some(token.gen_time));
 }
 
 /// The unsigned attributes of a token whose SignerInfo is the last element, replaced.
@@ -281,19 +314,29 @@ fn nested_attribute(values: &[&[u8]]) -> Vec<u8> {
 #[test]
 fn other_unsigned_attributes_are_passed_over_and_malformed_ones_are_not() {
     let tsa = Tsa::classical();
+    let outer_token = tsa.token(DATA, NOW);
     let other = element(tag::SEQUENCE, &[&[6, 3, 0x2a, 3, 4], &element(tag::SET, &[&[5, 0]])]);
     assert!(verify(&with_unsigned(&tsa, &[&other]), &[&tsa]).unwrap().nested.is_empty());
-    for malformed in [&[5, 0][..], &[0x30, 0], &element(tag::SEQUENCE, &[&ID_AA_TIME_STAMP_TOKEN])] {
+    let nested = nested_attribute(&[outer_token.as_der()]);
+    let as_set = [&[tag::SET], &nested[1..]].concat();
+    let as_octets = [&[tag::OCTET_STRING], &nested[1..]].concat();
+    let without_values = element(tag::SEQUENCE, &[&ID_AA_TIME_STAMP_TOKEN]);
+    for malformed in [&[5, 0][..], &[0x30, 0], &without_values, &as_set, &as_octets] {
         let error = verify(&with_unsigned(&tsa, &[malformed]), &[&tsa]).unwrap_err();
         assert!(
             matches!(error, TokenInvalid::Malformed { part: TokenPart::UnsignedAttributes, .. }),
             "{error}"
         );
     }
+    let unsorted = verify(&with_unsigned(&tsa, &[&nested, &other]), &[&tsa]).unwrap_err();
+    assert!(
+        matches!(unsorted, TokenInvalid::NotSorted { part: TokenPart::UnsignedAttributes }),
+        "{unsorted}"
+    );
     let nonsense = nested_attribute(&[&[0x30, 0]]);
     let error = verify(&with_unsigned(&tsa, &[&nonsense]), &[&tsa]).unwrap_err();
     assert!(matches!(error, TokenInvalid::Nested { .. }), "{error}");
-    let many = nested_attribute(&[&[0x30, 0][..]; 9]);
+    let many = nested_attribute(&[&[0x30, 0][..]; 4]);
     let error = verify(&with_unsigned(&tsa, &[&many]), &[&tsa]).unwrap_err();
-    assert!(matches!(error, TokenInvalid::TooManyNestedTokens { found: 9 }), "{error}");
+    assert!(matches!(error, TokenInvalid::TooManyNestedTokens { found: 4 }), "{error}");
 }
