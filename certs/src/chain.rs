@@ -281,10 +281,10 @@ pub fn verify_chain(
         // A path that webpki accepted and we did not says more than the failures of the paths tried after it.
         (Err(_), _, Some(refused)) => Err(refused),
         (Err(error), _, None) => {
-            let error = match translate(error) {
-                ChainError::UnknownIssuer if has_bad_signature => ChainError::BadSignature,
-                error => error,
-            };
+            let mut error = translate(error);
+            if has_bad_signature && matches!(error, ChainError::UnknownIssuer) {
+                error = ChainError::BadSignature;
+            }
             let is_algorithm = matches!(error, ChainError::UnsupportedAlgorithm { .. });
             let refused = if is_algorithm {
                 algorithm_identifier::refused(leaf, &intermediates, anchors)

@@ -119,10 +119,14 @@ fn verify_one(
     outer: &VerifiedToken,
     expected: &Expectations<'_>,
 ) -> Result<NestedToken, TokenInvalid> {
-    let judged = |error: TokenInvalid| match error {
-        TokenInvalid::Imprint { .. } => Err(TokenInvalid::NestedForAnotherToken),
-        reason if cannot_be_judged(&reason) => Ok(NestedToken::NotJudged { reason: Arc::new(reason) }),
-        source => Err(TokenInvalid::Nested { source: Box::new(source) }),
+    let judged = |error: TokenInvalid| {
+        if matches!(error, TokenInvalid::Imprint { .. }) {
+            Err(TokenInvalid::NestedForAnotherToken)
+        } else if cannot_be_judged(&error) {
+            Ok(NestedToken::NotJudged { reason: Arc::new(error) })
+        } else {
+            Err(TokenInvalid::Nested { source: Box::new(error) })
+        }
     };
     let token = match UnverifiedToken::parse_token(der) {
         Ok(token) => token,

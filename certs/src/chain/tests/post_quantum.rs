@@ -37,7 +37,7 @@ fn post_quantum() -> Hierarchy {
 
 fn verify_with(chain: &Hierarchy, crls: &[RevocationList]) -> Result<VerifiedChain, ChainError> {
     let anchors = TrustAnchors::from_certificates(vec![chain.root.clone()]).unwrap();
-    verify_chain(&chain.tsu, &[chain.intermediate.clone()], &anchors, at(NOW + 60), crls)
+    verify_chain(&chain.tsu, std::slice::from_ref(&chain.intermediate), &anchors, at(NOW + 60), crls)
 }
 
 fn verify(chain: &Hierarchy) -> Result<VerifiedChain, ChainError> {
@@ -104,13 +104,10 @@ fn refused_forms(algorithm: SignatureAlgorithm) -> [Refused; 2] {
 
 #[track_caller]
 fn assert_refused(chain: &Hierarchy, expected: ChainRole, algorithm: SignatureAlgorithm, form: &Refused) {
-    match verify(chain).unwrap_err() {
-        ChainError::AlgorithmRefused { role, source } => {
-            assert_eq!(role, expected);
-            assert!((form.rule)(algorithm, &source), "{source}");
-        }
-        other => panic!("{other:?}"),
-    }
+    let error = verify(chain).unwrap_err();
+    let ChainError::AlgorithmRefused { role, source } = error else { panic!("{error:?}") };
+    assert_eq!(role, expected);
+    assert!((form.rule)(algorithm, &source), "{source}");
 }
 
 #[test]
@@ -342,7 +339,7 @@ fn a_classical_cross_certificate_does_not_hide_the_post_quantum_path() {
     let chain = post_quantum();
     let classical_root = TestKey::p256(9);
     let cross = hierarchy(&classical_root, &ca_key(), &tsu_key(), None);
-    let roots = vec![cross.root.clone(), chain.root.clone()];
+    let roots = [cross.root.clone(), chain.root.clone()];
     let intermediates = [cross.intermediate.clone(), chain.intermediate.clone()];
     for order in [[0, 1], [1, 0]] {
         let anchors =
