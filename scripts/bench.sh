@@ -7,12 +7,14 @@
 # a signature costs where there is no server around it, so that the server's own share is known. Client and server share
 # the machine; that is said in the document.
 #
-#   SECONDS_EACH=5    how long each measurement takes
+#   TURNS=5           how often server and token take turns for a row; the figures are medians
+#   SECONDS_EACH=1    how long each turn takes
 #   CARGO             the cargo to build with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds_each=${SECONDS_EACH:-5}
+rounds=${TURNS:-5}
+slice=${SECONDS_EACH:-1}
 connections=(1 16 64)
 document=docs/benchmarks.md
 
@@ -68,7 +70,7 @@ openssl_signs() {
 # What the token's pool does alone, with this many threads: a line of raw_rate, kept for the table.
 measure_raw() {
     local algorithm=$1 threads=$2
-    "$raw_rate" --seconds "$seconds_each" --threads "$threads" "$algorithm" |
+    "$raw_rate" --seconds "$slice" --threads "$threads" "$algorithm" |
         awk -v algorithm="$algorithm" '$1 == algorithm' | tee -a "$work/raw-$algorithm" >"$work/raw-last"
     [ -s "$work/raw-last" ] || { echo "the token made no signature with $algorithm" >&2; exit 1; }
 }
@@ -76,32 +78,39 @@ measure_raw() {
 # Microseconds of CPU time in the line that was measured last.
 signature_cpu() { awk '{ print $5 }' "$work/raw-last"; }
 
-# A row of the table for one TSU and number of connections. The token alone is measured right before and right after it,
-# with as many cores busy (one for one connection, all for more), and the two are averaged: on a machine with other work
-# the CPU time of a signature changes from one minute to the next.
+# The median of a column of a file.
+median() {
+    awk -v column="$2" '{ print $column }' "$1" | sort -n |
+        awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
+}
+
+# A row of the table for one TSU and number of connections. Token alone and server take turns, with as many cores busy
+# (one for one connection, all for more), and each figure is the median of the turns: on a machine with other work the CPU
+# time of a signature changes from one second to the next, and what is compared must be of the same second.
 row() {
-    local tsu=$1 key=$2 algorithm=$3 clients=$4 signs=$5 result=$work/$1-$4.json threads before after
+    local tsu=$1 key=$2 algorithm=$3 clients=$4 signs=$5 result=$work/$1-$4.json turns=$work/$1-$4.turns
+    local threads turn failures=0
     threads=$(nproc)
     [ "$clients" = 1 ] && threads=1
-    measure_raw "$algorithm" "$threads"
-    before=$(signature_cpu)
-    "$attestamp" bench "http://127.0.0.1:$port/tsa/$tsu" --pid "$server" --connections "$clients" \
-        --warm-up "$warm_up" --seconds "$seconds_each" --json >"$result"
-    measure_raw "$algorithm" "$threads"
-    after=$(signature_cpu)
-    awk -v key="$key" -v clients="$clients" -v signs="$signs" -v before="$before" -v after="$after" \
-        -v rate="$(number "$result" tokensPerSecond)" -v p50="$(number "$result" p50)" \
-        -v p99="$(number "$result" p99)" -v cpu="$(number "$result" serverCpuMicrosecondsPerToken)" \
-        -v failures="$(number "$result" failures)" 'BEGIN {
-            signature = (before + after) / 2
+    for turn in $(seq "$rounds"); do
+        measure_raw "$algorithm" "$threads"
+        "$attestamp" bench "http://127.0.0.1:$port/tsa/$tsu" --pid "$server" --connections "$clients" \
+            --warm-up "$warm_up" --seconds "$slice" --json >"$result"
+        failures=$((failures + $(number "$result" failures)))
+        echo "$(number "$result" tokensPerSecond) $(number "$result" p50) $(number "$result" p99)" \
+            "$(number "$result" serverCpuMicrosecondsPerToken) $(signature_cpu)" |
+            awk '{ print $0, ($4 > 0) ? 100 * ($4 - $5) / $4 : 0 }' >>"$turns"
+    done
+    awk -v key="$key" -v clients="$clients" -v signs="$signs" -v failures="$failures" \
+        -v rate="$(median "$turns" 1)" -v p50="$(median "$turns" 2)" -v p99="$(median "$turns" 3)" \
+        -v cpu="$(median "$turns" 4)" -v signature="$(median "$turns" 5)" -v own="$(median "$turns" 6)" 'BEGIN {
             share = (cpu > 0 && signs > 0) ? sprintf("%.2f", 1e6 / cpu / signs) : "–"
-            own = (cpu > 0) ? sprintf("%.0f %%", 100 * (cpu - signature) / cpu) : "not known"
-            printf "| %s | %d | %.0f | %.2f ms | %.2f ms | %.0f µs | %.0f µs | %s | %s | %d |\n",
+            printf "| %s | %d | %.0f | %.2f ms | %.2f ms | %.0f µs | %.0f µs | %.0f %% | %s | %d |\n",
                 key, clients, rate, p50, p99, cpu, signature, own, share, failures
         }'
 }
 
-# The token alone: the means of what was measured around the rows of one key.
+# The token alone: the means of what was measured between the rows of one key.
 raw_row() {
     awk -v key="$2" '
         { at = ($3 == 1) ? 1 : 2; count[at]++; rate[at] += $4; cpu[at] += $5 }
@@ -127,9 +136,9 @@ reply_octets() {
 
 # measure TSU KEY ALGORITHM [NAME FOR OPENSSL SPEED]
 measure() {
-    local tsu=$1 key=$2 algorithm=$3 name=${4:-} signs=0 clients without with warm_up=500
+    local tsu=$1 key=$2 algorithm=$3 name=${4:-} signs=0 clients without with warm_up=100
     # A slow key is warm sooner.
-    case $algorithm in slh-dsa-*) warm_up=50 ;; esac
+    case $algorithm in slh-dsa-*) warm_up=10 ;; esac
     echo "measuring $key" >&2
     if [ -n "$name" ]; then
         signs=$(openssl_signs "$name")
@@ -159,9 +168,9 @@ Client and server share these cores, so the rates are lower than with a client e
 |---|---|---|---|---|---|---|---|---|---|
 $(cat "$work/rows")
 
-The server's own share is (server CPU a token − token's CPU a signature) / server CPU a token: HTTP, ASN.1, log and clock. The
-token's CPU a signature is the mean of a measurement right before the row and one right after it, with as many cores busy: one for
-one connection, all for more. Other work on the machine changes what a signature takes, and ML-DSA signs in a varying number of
+The server's own share is (server CPU a token − token's CPU a signature) / server CPU a token: HTTP, ASN.1, log and clock. Token alone
+and server take turns, $rounds of $slice s each, with as many cores busy: one for one connection, all for more; all figures are medians of the
+turns. Other work on the machine changes what a signature takes, and ML-DSA signs in a varying number of
 rounds: a share of less than nothing is such chance. Failures are requests without a token: asked for more than its key signs, a TSU
 refuses what would come too late for its accuracy. The signatures made for those are in the server's CPU time.
 
@@ -184,14 +193,14 @@ Octets of a reply (SHA-256, a nonce of 64 bits), without certificates and with T
 $(cat "$work/sizes")
 
 ## How it was measured
-A fresh server with the embedded token and its default configuration, $seconds_each s for each row after a warm-up of 500 requests (50 for SLH-DSA):
+A fresh server with the embedded token and its default configuration, $rounds turns of $slice s for each row, each after a warm-up of 100 requests (10 for SLH-DSA):
 
     attestamp init --data DIR
     attestamp tsu new ml-dsa-44 --algorithm ml-dsa-44 --data DIR
     attestamp serve --data DIR --listen 127.0.0.1:PORT
-    attestamp bench http://127.0.0.1:PORT/tsa/default --connections ${connections[*]: -1} --seconds $seconds_each
-    attestamp bench http://127.0.0.1:PORT/tsa/ml-dsa-44 --connections ${connections[*]: -1} --seconds $seconds_each
-    raw_rate --seconds $seconds_each --threads 1 ml-dsa-44
+    attestamp bench http://127.0.0.1:PORT/tsa/default --connections ${connections[*]: -1} --seconds $slice
+    attestamp bench http://127.0.0.1:PORT/tsa/ml-dsa-44 --connections ${connections[*]: -1} --seconds $slice
+    raw_rate --seconds $slice --threads 1 ml-dsa-44
     openssl speed -seconds 3 ecdsap256
     openssl speed -seconds 3 rsa3072
 

@@ -34,13 +34,17 @@ use workers::Job;
 
 /// Signatures quicker than this are made on the caller's thread; a hand-over and back costs about a tenth of it.
 const INLINE_LIMIT: Duration = Duration::from_micros(400);
+/// Signatures quicker than this are so too where they keep the processor busy, as an ML-DSA signature of a software token
+/// does: another thread would not make more of them, and waking it costs about a tenth.
+const BUSY_INLINE_LIMIT: Duration = Duration::from_millis(2);
 /// How often the test signature is made to measure it; the median counts.
 const MEASUREMENTS: usize = 5;
 
 /// How signatures are to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DispatchChoice {
-    /// Measure the test signature: below 400 µs on the caller's thread, else on threads.
+    /// Measure the test signature: on the caller's thread below 400 µs, and below 2 ms where that is the processor's own
+    /// work; else on threads.
     #[default]
     Auto,
     /// On the caller's thread.
@@ -278,16 +282,37 @@ impl Drop for SigningPool {
 
 /// By the median: an ML-DSA signature takes a random number of attempts, so that the quickest says little.
 fn measure(sessions: &mut [Box<dyn SigningSession>]) -> Result<Dispatch, HsmError> {
+    // Whoever signs inline finds a session only if there is one for each thread that may.
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let has_one_for_each = sessions.len() > threads;
     let Some(session) = sessions.first_mut() else { return Ok(Dispatch::Inline) };
     let mut times = [Duration::ZERO; MEASUREMENTS];
+    let (began, began_cpu) = (Instant::now(), thread_cpu_time());
     for time in &mut times {
         let began = Instant::now();
         session.sign(source::TEST_MESSAGE)?;
         *time = began.elapsed();
     }
+    let (elapsed, cpu) = (began.elapsed(), thread_cpu_time().saturating_sub(began_cpu));
     times.sort_unstable();
     let median = times.get(MEASUREMENTS / 2).copied().unwrap_or_default();
-    Ok(if median < INLINE_LIMIT { Dispatch::Inline } else { Dispatch::Threads })
+    // Three quarters: the rest may be another process's, on a busy machine.
+    let is_busy = cpu.saturating_mul(4) > elapsed.saturating_mul(3);
+    Ok(suited_to(median, is_busy && has_one_for_each))
+}
+
+/// How signatures that take so long are best made; `keeps_busy` where it is the processor that takes it.
+fn suited_to(signature: Duration, keeps_busy: bool) -> Dispatch {
+    let limit = if keeps_busy { BUSY_INLINE_LIMIT } else { INLINE_LIMIT };
+    if signature < limit { Dispatch::Inline } else { Dispatch::Threads }
+}
+
+/// Processor time of this thread.
+fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds)
+        .saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0)))
 }
 
 #[cfg(test)]

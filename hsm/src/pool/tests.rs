@@ -108,6 +108,15 @@ fn submit(pool: &SigningPool, message: &[u8]) -> mpsc::Receiver<Result<Vec<u8>, 
 }
 
 #[test]
+fn a_signature_that_is_work_is_made_inline_longer_than_one_that_is_waited_for() {
+    let one_millisecond = Duration::from_millis(1);
+    assert_eq!(super::suited_to(one_millisecond, true), Dispatch::Inline);
+    assert_eq!(super::suited_to(one_millisecond, false), Dispatch::Threads);
+    assert_eq!(super::suited_to(Duration::from_millis(20), true), Dispatch::Threads);
+    assert_eq!(super::suited_to(Duration::from_micros(30), false), Dispatch::Inline);
+}
+
+#[test]
 fn a_quick_signer_is_called_inline_and_a_slow_one_on_threads() {
     let script = Script::default();
     assert_eq!(script.pool(config(2, 2, DispatchChoice::Auto)).dispatch(), Dispatch::Inline);
