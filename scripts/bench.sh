@@ -171,7 +171,9 @@ $(cat "$work/rows")
 The server's own share is (server CPU a token − token's CPU a signature) / server CPU a token: HTTP, ASN.1, log and clock. Token alone
 and server take turns, $rounds of $slice s each, with as many cores busy: one for one connection, all for more; all figures are medians of the
 turns. Other work on the machine changes what a signature takes, and ML-DSA signs in a varying number of
-rounds: a share of less than nothing is such chance. Failures are requests without a token: asked for more than its key signs, a TSU
+rounds: a share of less than nothing is such chance. With one connection the server sleeps between two requests and the client runs
+beside it: its signatures begin with cold caches on a core that the client may share, which the token alone does not meet, and that
+counts as the server's share here. Failures are requests without a token: asked for more than its key signs, a TSU
 refuses what would come too late for its accuracy. The signatures made for those are in the server's CPU time.
 
 The token alone, in the same minutes: the pool that the server signs with, in a process of its own that does nothing else.
