@@ -1,11 +1,13 @@
 //! The option `nested-tsu`: a classical token that carries a post-quantum one over its signature, or no token at all.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use attestamp::authority::AuthorityError;
-use attestamp::issue::Outcome;
+use attestamp::issue::{Outcome, StampOutcome};
 use attestamp::tsu::TsuError;
 use attestamp_certs::TrustAnchors;
+use attestamp_hsm::PoolConfig;
 use attestamp_tsa::PkiFailureInfo;
 use attestamp_tsa::verify::{
     Expectations, ExpectedImprint, ExpectedNonce, NestedToken, VerifiedToken, verify_token,
@@ -94,6 +96,33 @@ async fn without_the_nested_token_there_is_no_token() {
     assert_eq!((info, outcome), (PkiFailureInfo::SystemFailure, Outcome::SystemFailure));
 }
 
+/// The verdict on the clock that the outer token was begun with is too old for the nested one.
+#[tokio::test]
+async fn a_clock_that_is_no_longer_trusted_for_the_nested_token_is_told_as_such() {
+    let fixture = Fixture::on(place());
+    let (signer, _pool) = Signer::of(&fixture, "default", inline());
+    signer.takes(&fixture, Duration::from_secs(3));
+    let (info, outcome) = rejection(fixture.stamp(Some("default"), query().to_der()).await);
+    assert_eq!((info, outcome), (PkiFailureInfo::TimeNotAvailable, Outcome::TimeNotAvailable));
+}
+
+/// The client may come again: nothing is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_nested_tsu_makes_the_answer_busy() {
+    let fixture = std::sync::Arc::new(Fixture::on(place()));
+    let (signer, _pool) = Signer::of(&fixture, "pq", PoolConfig { sessions: NonZeroUsize::MIN, ..inline() });
+    let stall = signer.stalls();
+    let first = tokio::spawn({
+        let fixture = std::sync::Arc::clone(&fixture);
+        async move { fixture.stamp(Some("default"), query().to_der()).await }
+    });
+    tokio::task::block_in_place(|| stall.begun());
+    let second = fixture.stamp(Some("default"), query().to_der()).await;
+    assert!(matches!(second, StampOutcome::Busy { .. }), "{second:?}");
+    drop(stall);
+    granted(first.await.unwrap());
+}
+
 #[tokio::test]
 async fn a_nested_signature_that_takes_too_long_makes_the_token_late() {
     let fixture = Fixture::on(place());
@@ -180,7 +209,9 @@ fn check_finds_nothing_wrong_with_a_slow_key() {
 fn readiness_names_the_nested_tsu() {
     let fixture = Fixture::on(place());
     assert!(fixture.reasons().is_empty());
-    let (signer, pool) = Signer::of(&fixture, "pq", inline());
+    // Whoever asks for a signature waits for a recovery, which does not come here.
+    let impatient = PoolConfig { deadline: Duration::from_millis(10), ..inline() };
+    let (signer, pool) = Signer::of(&fixture, "pq", impatient);
     for _ in 0..100 {
         signer.refuses_to_connect(ckr(0x32));
     }
