@@ -2,7 +2,7 @@
 //!
 //! Whether the clock keeps it is not known here: the server compares it with the clock's bound before each token.
 
-use crate::strict_der::{element, tag, unsigned_integer};
+use attestamp_strict_der::{element, tag, unsigned_integer};
 
 /// `Accuracy`: how far genTime may be from the truth, either way. Never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

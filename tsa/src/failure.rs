@@ -6,7 +6,7 @@
 
 use attestamp_certs::HashAlgorithm;
 
-use crate::malformed::Malformed;
+use attestamp_strict_der::Malformed;
 
 /// A well-formed request for something that this profile does not give. The client's doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

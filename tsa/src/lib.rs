@@ -10,22 +10,20 @@
 mod accuracy;
 mod failure;
 mod gen_time;
-mod malformed;
 mod policy_oid;
 mod profile;
 mod query;
 mod request;
 mod response;
 mod serial;
-mod strict_der;
 mod token;
 mod tst_info;
 pub mod verify;
 
 pub use accuracy::{Accuracy, AccuracyError};
+pub use attestamp_strict_der::{Malformed, Oid, Reason};
 pub use failure::{Failure, Fault, PkiFailureInfo, Refusal};
 pub use gen_time::{GenTimePrecision, GeneralizedTime, InstantOutOfRange, UtcInstant};
-pub use malformed::{Malformed, Reason};
 pub use policy_oid::{PolicyOid, PolicyOidError};
 pub use profile::{ChainDepth, EssHash, Etsi, Grant, MAX_NONCE_LENGTH, Profile, ProfileConfig, ProfileError};
 pub use query::{HashLengthMismatch, Query};
@@ -35,5 +33,4 @@ pub use request::{
 };
 pub use response::{PkiStatus, TimeStampResp};
 pub use serial::{Serial, SerialPrefix};
-pub use strict_der::Oid;
 pub use token::{CertificateError, TemplateError, TimeStampToken, TokenTemplate, UnsignedToken};

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::strict_der::{MAX_OID_LENGTH, Oid, element, push_arc, tag};
+use attestamp_strict_der::{MAX_OID_LENGTH, Oid, element, push_arc, tag};
 
 /// A policy's object identifier.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -16,8 +16,8 @@ pub struct PolicyOid {
 /// A text that is no object identifier in dotted decimal, or one beyond the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyOidError {
-    /// An arc is not a decimal number without leading zeros below 2⁶⁴.
-    #[error("arc {position} is not a decimal number below 2^64 without leading zeros")]
+    /// An arc is not a decimal number without leading zeros below 2¹²⁸.
+    #[error("arc {position} is not a decimal number below 2^128 without leading zeros")]
     Arc {
         /// Which arc, the first being 1.
         position: usize,
@@ -32,9 +32,9 @@ pub enum PolicyOidError {
     #[error("no object identifier starts with {first}.{second}")]
     Root {
         /// First arc.
-        first: u64,
+        first: u128,
         /// Second arc.
-        second: u64,
+        second: u128,
     },
     /// Longer than requests may have it.
     #[error("{length} octets encoded, at most {limit} are taken")]
@@ -76,7 +76,7 @@ impl FromStr for PolicyOid {
         for (position, text) in dotted.split('.').enumerate() {
             let digits_only = text.bytes().all(|octet| octet.is_ascii_digit());
             let leading_zero = text.len() > 1 && text.starts_with('0');
-            let value = if digits_only && !leading_zero { text.parse::<u64>().ok() } else { None };
+            let value = if digits_only && !leading_zero { text.parse::<u128>().ok() } else { None };
             arcs.push(value.ok_or(PolicyOidError::Arc { position: position + 1 })?);
         }
         let [first, second, rest @ ..] = arcs.as_slice() else {
@@ -133,11 +133,14 @@ mod tests {
         assert_eq!(error("1.2."), PolicyOidError::Arc { position: 3 });
         assert_eq!(error("1.02"), PolicyOidError::Arc { position: 2 });
         assert_eq!(error("1.+2"), PolicyOidError::Arc { position: 2 });
-        assert_eq!(error("1.18446744073709551616"), PolicyOidError::Arc { position: 2 });
+        assert_eq!(error("1.340282366920938463463374607431768211456"), PolicyOidError::Arc { position: 2 });
         assert_eq!(error("3.1"), PolicyOidError::Root { first: 3, second: 1 });
         assert_eq!(error("1.40"), PolicyOidError::Root { first: 1, second: 40 });
-        let second = u64::MAX;
-        assert_eq!(error("2.18446744073709551615"), PolicyOidError::Root { first: 2, second });
+        let second = u128::MAX;
+        assert_eq!(
+            error("2.340282366920938463463374607431768211455"),
+            PolicyOidError::Root { first: 2, second }
+        );
         let long = format!("1.2{}", ".128".repeat(32));
         assert_eq!(error(&long), PolicyOidError::TooLong { length: 65, limit: 64 });
     }

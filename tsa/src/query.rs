@@ -6,7 +6,7 @@
 use attestamp_certs::HashAlgorithm;
 
 use crate::policy_oid::PolicyOid;
-use crate::strict_der::{INTEGER_1, element, tag};
+use attestamp_strict_der::{INTEGER_1, element, tag};
 
 /// A request in the making.
 #[derive(Debug, Clone, PartialEq, Eq)]

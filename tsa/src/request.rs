@@ -8,8 +8,8 @@ mod extensions;
 
 pub use extensions::{Extension, Extensions};
 
-use crate::malformed::{Malformed, Reason};
-use crate::strict_der::{Element, Oid, Reader, tag};
+use attestamp_strict_der::{Element, Oid, Reader, tag};
+use attestamp_strict_der::{Malformed, Reason};
 
 /// Longest request, in octets. An honest one has 50 to 250; the body limit in front of the decoder is the same.
 pub const MAX_REQUEST_LENGTH: usize = 16 * 1024;

@@ -3,8 +3,8 @@
 //! A token is present if and only if the status is granted: there is one function for each, and no third.
 
 use crate::failure::{Failure, PkiFailureInfo};
-use crate::strict_der::{element, tag, unsigned_integer};
 use crate::token::TimeStampToken;
+use attestamp_strict_der::{element, tag, unsigned_integer};
 
 /// `PKIStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

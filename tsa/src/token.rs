@@ -17,8 +17,8 @@ pub use template::{TemplateError, TokenTemplate};
 use crate::profile::Grant;
 use crate::response::GRANTED_STATUS_INFO;
 use crate::serial::Serial;
-use crate::strict_der::{element_length, push_element, push_header, tag};
 use crate::tst_info::TstInfo;
+use attestamp_strict_der::{element_length, push_element, push_header, tag};
 
 /// id-signedData (RFC 5652 §5.1), the whole element.
 const ID_SIGNED_DATA: [u8; 11] = hex_literal::hex!("0609 2a864886f70d010702");

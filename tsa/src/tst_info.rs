@@ -8,7 +8,7 @@ use hex_literal::hex;
 use crate::gen_time::GeneralizedTime;
 use crate::profile::{Etsi, Grant, ProfileConfig};
 use crate::serial::Serial;
-use crate::strict_der::{INTEGER_1, element, element_length, push_element, push_header, tag};
+use attestamp_strict_der::{INTEGER_1, element, element_length, push_element, push_header, tag};
 
 /// `qcStatements` (1.3.6.1.5.5.7.1.3), not critical, with one statement: esi4-qtstStatement-1 (0.4.0.19422.1.1).
 /// EN 319 422 §9.1 and annex B.

@@ -37,7 +37,7 @@ use crate::accuracy::Accuracy;
 use crate::gen_time::UtcInstant;
 use crate::policy_oid::PolicyOid;
 use crate::response::TimeStampResp;
-use crate::strict_der::{Reader, tag};
+use attestamp_strict_der::{Reader, tag};
 use attributes::SignedAttributes;
 use signed_data::SignedData;
 use tst_info::Claims;

@@ -73,12 +73,12 @@ impl Claims<'_> {
 }
 
 /// Content octets of an OID in dotted form, also of one below 2.48 (as 2.999), which not every library reads; `None` if
-/// they end within an arc or an arc is beyond 64 bits.
+/// they end within an arc or an arc is beyond 128 bits.
 fn dotted(content: &[u8]) -> Option<String> {
     let mut arcs = Vec::new();
-    let mut arc = 0_u64;
+    let mut arc = 0_u128;
     for octet in content {
-        arc = arc.checked_mul(128)?.checked_add(u64::from(octet & 0x7f))?;
+        arc = arc.checked_mul(128)?.checked_add(u128::from(octet & 0x7f))?;
         if octet & 0x80 == 0 {
             arcs.push(std::mem::take(&mut arc));
         }

@@ -3,8 +3,8 @@
 //! What an extension says is never looked into: none is known, so all are refused (RFC 3161 §2.4.1), critical or not.
 
 use super::MAX_EXTENSIONS;
-use crate::malformed::{Malformed, Reason};
-use crate::strict_der::{Element, Oid, Reader, tag};
+use attestamp_strict_der::{Element, Oid, Reader, tag};
+use attestamp_strict_der::{Malformed, Reason};
 
 /// `Extensions` of a request, in their order; empty where the field is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 use hex_literal::hex;
 
 use super::*;
-use crate::strict_der::{element, tag};
 use crate::{Failure, Profile, ProfileConfig, Refusal, UtcInstant};
+use attestamp_strict_der::{element, tag};
 
 const SHA_256: [u8; 13] = hex!("300b 0609 608648016503040201");
 
@@ -149,7 +149,11 @@ fn hostile_2_object_identifiers() {
         ("empty", vec![], Reason::OidEmpty),
         ("65 octets", vec![0x2a; 65], Reason::OidTooLong { length: 65, limit: 64 }),
         ("15 KB", vec![0x2a; 15_000], Reason::OidTooLong { length: 15_000, limit: 64 }),
-        ("arc above 2^64", hex!("2a 82 80808080808080 80 00").to_vec(), Reason::OidArcTooLarge),
+        (
+            "arc of 2^128",
+            hex!("2a 84 8080808080 8080808080 8080808080 8080 00").to_vec(),
+            Reason::OidArcTooLarge,
+        ),
         ("continuation bit at the end", hex!("2a83").to_vec(), Reason::OidUnterminated),
         ("leading 80", hex!("2a8001").to_vec(), Reason::OidArcNotMinimal),
         ("leading 80 at once", hex!("802a").to_vec(), Reason::OidArcNotMinimal),

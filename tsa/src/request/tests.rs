@@ -5,8 +5,8 @@ use hex_literal::hex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::strict_der::{element, tag};
 use crate::{PolicyOid, Query};
+use attestamp_strict_der::{element, tag};
 
 /// A request with every field: what `openssl ts -query -sha256 -tspolicy 1.2.3 -cert` sends, and one extension.
 fn full_request() -> Vec<u8> {

@@ -3,8 +3,8 @@
 //! Sliced, because `issuerAndSerialNumber` must equal the certificate's octets, whatever string types its names use.
 //! Nothing is validated here: whether the certificate is fit for a TSU is for the `certs` crate to say.
 
-use crate::malformed::Malformed;
-use crate::strict_der::{Reader, tag};
+use attestamp_strict_der::Malformed;
+use attestamp_strict_der::{Reader, tag};
 
 /// No X.509 certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

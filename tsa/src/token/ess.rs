@@ -8,7 +8,7 @@ use sha1::Digest as _;
 
 use super::certificate::CertificateFields;
 use crate::profile::EssHash;
-use crate::strict_der::{element, tag};
+use attestamp_strict_der::{element, tag};
 
 /// id-aa-signingCertificate, the whole element.
 const ID_AA_SIGNING_CERTIFICATE: [u8; 13] = hex!("060b 2a864886f70d010910020c");

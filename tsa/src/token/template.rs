@@ -11,8 +11,8 @@ use hex_literal::hex;
 use super::certificate::{CertificateError, CertificateFields};
 use super::{ID_CT_TST_INFO, ess};
 use crate::profile::{ChainDepth, Profile};
-use crate::strict_der::{INTEGER_1, element, push_header, set_of, tag};
 use crate::tst_info::TstInfoConstants;
+use attestamp_strict_der::{INTEGER_1, element, push_header, set_of, tag};
 
 /// id-contentType and id-messageDigest (RFC 5652 §11), whole elements.
 const ID_CONTENT_TYPE: [u8; 11] = hex!("0609 2a864886f70d010903");

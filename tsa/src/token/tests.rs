@@ -7,11 +7,11 @@ use attestamp_certs::{CertificateDer, HashAlgorithm, SignatureAlgorithm};
 use hex_literal::hex;
 
 use super::*;
-use crate::strict_der::element;
 use crate::{
     Accuracy, ChainDepth, EssHash, Etsi, GenTimePrecision, Profile, ProfileConfig, Query, SerialPrefix,
     TimeStampReq, TimeStampResp, UtcInstant,
 };
+use attestamp_strict_der::element;
 
 const EC_KEY: [u8; 21] = hex!("3013 0607 2a8648ce3d0201 0608 2a8648ce3d030107");
 const RSA_KEY: [u8; 15] = hex!("300d 0609 2a864886f70d010101 0500");
@@ -186,7 +186,7 @@ fn a1_15_certificates_in_der_order_without_the_root() {
 
 /// Reads a SET OF back and checks its order.
 fn assert_sorted(set: &[u8]) {
-    let mut members = crate::strict_der::Reader::new(set).any().unwrap().reader();
+    let mut members = attestamp_strict_der::Reader::new(set).any().unwrap().reader();
     let mut last: &[u8] = &[];
     let mut count = 0;
     while !members.is_empty() {
@@ -215,7 +215,7 @@ fn invariant_every_buffer_is_allocated_once_and_every_set_is_sorted() {
                 let signature = vec![0xaa; 3_309];
                 let token = token.attach(&signature);
                 assert_eq!(token.response.capacity(), token.response.len());
-                crate::strict_der::Reader::new(token.as_der()).any().unwrap();
+                attestamp_strict_der::Reader::new(token.as_der()).any().unwrap();
             }
         }
     }

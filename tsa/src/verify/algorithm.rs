@@ -8,8 +8,8 @@ use attestamp_certs::{HashAlgorithm, SignatureAlgorithm, SignatureAlgorithmRefus
 use hex_literal::hex;
 
 use super::invalid::{TokenInvalid, TokenPart};
-use crate::malformed::Reason;
-use crate::strict_der::{Element, Oid, tag};
+use attestamp_strict_der::Reason;
+use attestamp_strict_der::{Element, Oid, tag};
 
 /// rsaEncryption with NULL and without.
 const RSA_ENCRYPTION: [&[u8]; 2] =

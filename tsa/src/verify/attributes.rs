@@ -10,8 +10,8 @@ use super::invalid::{SignedAttribute, TokenInvalid, TokenPart};
 use super::signed_data::{ID_CT_TST_INFO, SignerInfo, check_sorted, members};
 use super::signing_certificate::SigningCertificate;
 use super::{MAX_NESTING, MAX_SIGNED_ATTRIBUTES};
-use crate::malformed::Reason;
-use crate::strict_der::{Element, Oid, tag};
+use attestamp_strict_der::Reason;
+use attestamp_strict_der::{Element, Oid, tag};
 
 const ID_CONTENT_TYPE: &[u8] = &hex!("2a864886f70d010903");
 const ID_MESSAGE_DIGEST: &[u8] = &hex!("2a864886f70d010904");

@@ -13,8 +13,8 @@ use attestamp_certs::{HashAlgorithm, SignatureAlgorithm, SignatureAlgorithmRefus
 
 use super::{MAX_CERTIFICATES, MAX_NESTED_TOKENS, MAX_TOKEN_OCTETS};
 use crate::failure::PkiFailureInfo;
-use crate::malformed::Malformed;
 use crate::response::PkiStatus;
+use attestamp_strict_der::Malformed;
 
 /// A part of a token, for errors that name where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@
 use super::invalid::{TokenInvalid, TokenPart};
 use super::{MAX_STATUS_STRINGS, MAX_TOKEN_OCTETS};
 use crate::failure::PkiFailureInfo;
-use crate::malformed::Malformed;
 use crate::response::{PkiStatus, TimeStampResp};
-use crate::strict_der::{Element, Reader, tag};
+use attestamp_strict_der::Malformed;
+use attestamp_strict_der::{Element, Reader, tag};
 
 /// A response, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,10 +8,10 @@
 use super::algorithm::read_hash;
 use super::invalid::{TokenInvalid, TokenPart};
 use super::{MAX_CERTIFICATES, MAX_NESTED_TOKENS, MAX_NESTING};
-use crate::malformed::{Malformed, Reason};
-use crate::strict_der::{Element, INTEGER_1, Reader, tag};
 use crate::token::ID_AA_TIME_STAMP_TOKEN;
 use attestamp_certs::HashAlgorithm;
+use attestamp_strict_der::{Element, INTEGER_1, Reader, tag};
+use attestamp_strict_der::{Malformed, Reason};
 use hex_literal::hex;
 
 /// id-signedData (RFC 5652 §5.1), the whole element.

@@ -9,8 +9,8 @@ use attestamp_certs::CertificateDer;
 use super::attributes::SignedAttributes;
 use super::invalid::{TokenInvalid, TokenPart};
 use super::signed_data::SignedData;
-use crate::malformed::Malformed;
-use crate::strict_der::{Reader, tag};
+use attestamp_strict_der::Malformed;
+use attestamp_strict_der::{Reader, tag};
 
 /// What names a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::algorithm::{Parameters, read_hash};
 use super::invalid::{TokenInvalid, TokenPart};
 use super::signed_data::{members, only_member};
 use super::signer::CertificateFields;
-use crate::malformed::{Malformed, Reason};
-use crate::strict_der::{Element, tag};
+use attestamp_strict_der::{Element, tag};
+use attestamp_strict_der::{Malformed, Reason};
 
 /// The first identifier of a signing certificate attribute.
 #[derive(Debug, Clone)]
@@ -128,7 +128,7 @@ fn identifiers<'a>(value: &Element<'a>) -> Result<Vec<Element<'a>>, TokenInvalid
 type HashAndIssuer<'a> = (&'a [u8], Option<IssuerSerial<'a>>);
 
 fn read_hash_and_issuer<'a>(
-    fields: &mut crate::strict_der::Reader<'a>,
+    fields: &mut attestamp_strict_der::Reader<'a>,
 ) -> Result<HashAndIssuer<'a>, TokenInvalid> {
     let malformed = TokenInvalid::malformed(TokenPart::SigningCertificate);
     let value = fields.required(tag::OCTET_STRING).map_err(malformed)?.content;

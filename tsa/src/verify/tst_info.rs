@@ -11,9 +11,9 @@ use super::algorithm::read_hash;
 use super::invalid::{TokenInvalid, TokenPart};
 use crate::accuracy::Accuracy;
 use crate::gen_time::UtcInstant;
-use crate::malformed::{Malformed, Reason};
 use crate::policy_oid::PolicyOid;
-use crate::strict_der::{Element, Oid, Reader, tag};
+use attestamp_strict_der::{Element, Oid, Reader, tag};
+use attestamp_strict_der::{Malformed, Reason};
 
 /// Content octets of a serial number of 160 bits (RFC 3161 §2.4.2), with the one that keeps it positive.
 const MAX_SERIAL_OCTETS: usize = 21;

@@ -9,10 +9,10 @@ use rcgen::{
     KeyUsagePurpose, SerialNumber, SigningKey as _, date_time_ymd,
 };
 
-use crate::strict_der::{Reader, element, tag};
 use crate::verify::{
     Expectations, ExpectedImprint, ExpectedNonce, TokenInvalid, VerifiedToken, verify_token,
 };
+use attestamp_strict_der::{Reader, element, tag};
 
 pub(super) const DATA: &[u8] = b"the data that is stamped\n";
 pub(super) const SERIAL: [u8; 3] = [0x5a, 1, 2];

@@ -10,7 +10,6 @@ use ml_dsa::signature::Signer as _;
 use rcgen::{KeyPair, SigningKey as _};
 
 use super::forgery::DATA;
-use crate::strict_der::{element, tag};
 use crate::token::ID_AA_TIME_STAMP_TOKEN;
 use crate::verify::{
     Expectations, ExpectedImprint, ExpectedNonce, NestedToken, PostQuantumLack, TokenInvalid, TokenPart,
@@ -20,6 +19,7 @@ use crate::{
     Profile, ProfileConfig, Query, Serial, SerialPrefix, TimeStampReq, TimeStampToken, TokenTemplate,
     UnsignedToken, UtcInstant,
 };
+use attestamp_strict_der::{element, tag};
 
 /// 2026-02-03T04:05:06Z.
 const NOW: u64 = 1_770_091_506;
@@ -288,7 +288,7 @@ fn a_post_quantum_token_needs_no_nested_one() {
 /// The unsigned attributes of a token whose SignerInfo is the last element, replaced.
 fn with_unsigned(tsa: &Tsa, attributes: &[&[u8]]) -> Vec<u8> {
     fn append(der: &[u8], appended: &[u8], depth: usize) -> Vec<u8> {
-        let element_of = crate::strict_der::Reader::new(der).any().unwrap();
+        let element_of = attestamp_strict_der::Reader::new(der).any().unwrap();
         let content = if depth == 0 {
             [element_of.content, appended].concat()
         } else {

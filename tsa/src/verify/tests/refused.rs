@@ -10,9 +10,9 @@ use super::forgery::{
     Forgery, SHA256, attribute, content_type_attribute, extended_key_usage, gen_time, issuer_of, new_root,
     place, sequence, tsu_certificate,
 };
-use crate::malformed::{Malformed, Reason};
-use crate::strict_der::{element, tag};
 use crate::verify::{ExpectedImprint, ExpectedNonce, SignedAttribute, TokenInvalid, TokenPart};
+use attestamp_strict_der::{Malformed, Reason};
+use attestamp_strict_der::{element, tag};
 
 macro_rules! refused {
     ($change:expr, $pattern:pat $(if $guard:expr)?) => {{

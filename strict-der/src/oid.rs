@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-use super::{Element, tag};
-use crate::malformed::{Malformed, Reason};
+use crate::{Element, tag};
+use crate::{Malformed, Reason};
 
 /// Longest OBJECT IDENTIFIER taken, in content octets: the identifiers in use have 10 to 20, UUID arcs (X.667) 20.
-pub(crate) const MAX_OID_LENGTH: usize = 64;
+pub const MAX_OID_LENGTH: usize = 64;
 
-/// An OBJECT IDENTIFIER within an input: at most 64 octets, arcs of at most 64 bits (X.690 §8.19).
+/// An OBJECT IDENTIFIER within an input: at most 64 octets, arcs of at most 128 bits (X.690 §8.19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Oid<'a>(&'a [u8]);
 
@@ -20,7 +20,7 @@ impl<'a> Oid<'a> {
     ///
     /// # Errors
     /// [`Malformed`] if they are no OBJECT IDENTIFIER, or one beyond the limits.
-    pub(crate) fn from_content(content: &'a [u8], offset: usize) -> Result<Self, Malformed> {
+    pub fn from_content(content: &'a [u8], offset: usize) -> Result<Self, Malformed> {
         let malformed = |at: usize, reason| Malformed { offset: offset + at, reason };
         if content.is_empty() {
             return Err(malformed(0, Reason::OidEmpty));
@@ -28,16 +28,16 @@ impl<'a> Oid<'a> {
         if content.len() > MAX_OID_LENGTH {
             return Err(malformed(0, Reason::OidTooLong { length: content.len(), limit: MAX_OID_LENGTH }));
         }
-        let mut arc: u64 = 0;
+        let mut arc: u128 = 0;
         let mut inside_arc = false;
         for (at, &octet) in content.iter().enumerate() {
             if !inside_arc && octet == 0x80 {
                 return Err(malformed(at, Reason::OidArcNotMinimal));
             }
-            if arc > u64::MAX >> 7 {
+            if arc > u128::MAX >> 7 {
                 return Err(malformed(at, Reason::OidArcTooLarge));
             }
-            arc = (arc << 7) | u64::from(octet & 0x7f);
+            arc = (arc << 7) | u128::from(octet & 0x7f);
             inside_arc = octet & 0x80 != 0;
             if !inside_arc {
                 arc = 0;
@@ -50,7 +50,7 @@ impl<'a> Oid<'a> {
     }
 
     /// Takes an element that must be an OBJECT IDENTIFIER.
-    pub(crate) fn from_element(element: &Element<'a>) -> Result<Self, Malformed> {
+    pub fn from_element(element: &Element<'a>) -> Result<Self, Malformed> {
         if element.tag != tag::OBJECT_IDENTIFIER {
             let (expected, found) = (tag::OBJECT_IDENTIFIER, Some(element.tag));
             return Err(element.malformed(Reason::UnexpectedTag { expected, found }));
@@ -59,7 +59,7 @@ impl<'a> Oid<'a> {
     }
 
     /// For octets that were checked when they were made.
-    pub(crate) const fn from_checked(content: &'a [u8]) -> Self {
+    pub const fn from_checked(content: &'a [u8]) -> Self {
         Self(content)
     }
 
@@ -70,10 +70,10 @@ impl<'a> Oid<'a> {
     }
 
     /// The subidentifiers (X.690 §8.19.3): the first stands for the first two arcs.
-    fn subidentifiers(&self) -> impl Iterator<Item = u64> {
+    fn subidentifiers(&self) -> impl Iterator<Item = u128> {
         self.0
             .split_inclusive(|octet| octet & 0x80 == 0)
-            .map(|octets| octets.iter().fold(0, |arc: u64, octet| (arc << 7) | u64::from(octet & 0x7f)))
+            .map(|octets| octets.iter().fold(0, |arc: u128, octet| (arc << 7) | u128::from(octet & 0x7f)))
     }
 }
 
@@ -93,8 +93,8 @@ impl fmt::Display for Oid<'_> {
 }
 
 /// Appends a subidentifier: base 128, most significant first, all but the last octet with bit 8 (X.690 §8.19.2).
-pub(crate) fn push_arc(out: &mut Vec<u8>, value: u64) {
-    for group in (0..10_u32).rev() {
+pub fn push_arc(out: &mut Vec<u8>, value: u128) {
+    for group in (0..19_u32).rev() {
         let left = value >> (7 * group);
         if left > 0 || group == 0 {
             let [low, ..] = left.to_le_bytes();
@@ -114,15 +114,20 @@ mod tests {
     }
 
     #[test]
-    fn x690_8_19_arcs_are_minimal_whole_and_of_64_bits() {
+    fn x690_8_19_arcs_are_minimal_whole_and_of_128_bits() {
         assert_eq!(reason(&[]), (100, Reason::OidEmpty));
         assert_eq!(reason(&hex!("2a 80 01")), (101, Reason::OidArcNotMinimal));
         assert_eq!(reason(&hex!("80 01")), (100, Reason::OidArcNotMinimal));
         assert_eq!(reason(&hex!("2a 86")), (101, Reason::OidUnterminated));
-        // 2^64 needs ten octets starting with 82; 2^64 - 1 starts with 81.
-        assert_eq!(reason(&hex!("2a 82 80 80 80 80 80 80 80 80 00")), (110, Reason::OidArcTooLarge));
-        let largest = hex!("2a 81 ff ff ff ff ff ff ff ff 7f");
-        assert_eq!(Oid::from_content(&largest, 0).unwrap().to_string(), "1.2.18446744073709551615");
+        // 2^128 needs 19 octets starting with 84; 2^128 - 1 starts with 83.
+        let beyond = hex!("2a 84 8080808080 8080808080 8080808080 8080 00");
+        assert_eq!(reason(&beyond), (119, Reason::OidArcTooLarge));
+        let largest = hex!("2a 83 ffffffffff ffffffffff ffffffffff ffff 7f");
+        let dotted = format!("1.2.{}", u128::MAX);
+        assert_eq!(Oid::from_content(&largest, 0).unwrap().to_string(), dotted);
+        let mut written = vec![0x2a];
+        push_arc(&mut written, u128::MAX);
+        assert_eq!(written, largest);
         let long = [0x2a; 65];
         assert_eq!(reason(&long), (100, Reason::OidTooLong { length: 65, limit: 64 }));
         assert!(Oid::from_content(&[0x2a; 64], 0).is_ok());

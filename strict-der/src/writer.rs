@@ -2,15 +2,15 @@
 //!
 //! Nothing here can fail: a length has as many octets as it needs.
 
-use super::tag;
+use crate::tag;
 
 /// Octets of a whole element with this much content.
-pub(crate) const fn element_length(content_length: usize) -> usize {
+pub const fn element_length(content_length: usize) -> usize {
     1 + length_octets(content_length) + content_length
 }
 
 /// Appends tag and length; the caller appends the content.
-pub(crate) fn push_header(out: &mut Vec<u8>, tag: u8, content_length: usize) {
+pub fn push_header(out: &mut Vec<u8>, tag: u8, content_length: usize) {
     out.push(tag);
     let octets = content_length.to_be_bytes();
     let mut significant = octets.iter().skip_while(|octet| **octet == 0).copied();
@@ -25,13 +25,13 @@ pub(crate) fn push_header(out: &mut Vec<u8>, tag: u8, content_length: usize) {
 }
 
 /// Appends a whole element.
-pub(crate) fn push_element(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+pub fn push_element(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
     push_header(out, tag, content.len());
     out.extend_from_slice(content);
 }
 
 /// A whole element whose content is these parts, one after the other. Allocates: for what is made once.
-pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content_length = parts.iter().map(|part| part.len()).sum();
     let mut out = Vec::with_capacity(element_length(content_length));
     push_header(&mut out, tag, content_length);
@@ -42,14 +42,14 @@ pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The content of a SET OF with these members: in ascending order of their encodings (X.690 §11.6).
-pub(crate) fn set_of<T: AsRef<[u8]>>(members: &[T]) -> Vec<u8> {
+pub fn set_of<T: AsRef<[u8]>>(members: &[T]) -> Vec<u8> {
     let mut sorted: Vec<&[u8]> = members.iter().map(AsRef::as_ref).collect();
     sorted.sort_unstable();
     sorted.concat()
 }
 
 /// An unsigned INTEGER, or a `[n] IMPLICIT INTEGER`, in its shortest form.
-pub(crate) fn unsigned_integer(tag: u8, value: u32) -> Vec<u8> {
+pub fn unsigned_integer(tag: u8, value: u32) -> Vec<u8> {
     let [a, b, c, d] = value.to_be_bytes();
     // The leading zero keeps it positive; it goes with the rest where it is not needed.
     let octets = [0, a, b, c, d];
@@ -76,7 +76,7 @@ const fn length_octets(content_length: usize) -> usize {
 }
 
 /// INTEGER 1, the version of nearly everything.
-pub(crate) const INTEGER_1: [u8; 3] = [tag::INTEGER, 1, 1];
+pub const INTEGER_1: [u8; 3] = [tag::INTEGER, 1, 1];
 
 #[cfg(test)]
 mod tests {

@@ -3,57 +3,57 @@
 //! The reader never looks ahead of what it is asked for, never allocates and knows no structure: who reads a SEQUENCE
 //! asks for its members in order and calls [`Reader::finish`], so that no byte is left unread.
 
-use super::tag;
-use crate::malformed::{Malformed, Reason};
+use crate::tag;
+use crate::{Malformed, Reason};
 
 /// Lengths come in at most this many octets after the first: 4 GiB is beyond every input limit here.
 const MAX_LENGTH_OCTETS: u8 = 4;
 
 /// What is left to read of an input, and where in it that is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
     offset: usize,
 }
 
 /// One element: tag, length and content octets.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Element<'a> {
+pub struct Element<'a> {
     /// Tag octet.
-    pub(crate) tag: u8,
+    pub tag: u8,
     /// The whole encoding.
-    pub(crate) der: &'a [u8],
+    pub der: &'a [u8],
     /// The content octets.
-    pub(crate) content: &'a [u8],
+    pub content: &'a [u8],
     /// Offset of the tag in the input.
-    pub(crate) offset: usize,
+    pub offset: usize,
     /// Offset of the first content octet in the input.
-    pub(crate) content_offset: usize,
+    pub content_offset: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Reads `input` from its first octet.
-    pub(crate) const fn new(input: &'a [u8]) -> Self {
+    pub const fn new(input: &'a [u8]) -> Self {
         Self { rest: input, offset: 0 }
     }
 
     /// Whether nothing is left.
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// The next element's tag.
-    pub(crate) fn peek_tag(&self) -> Option<u8> {
+    pub fn peek_tag(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// The next element if it has this tag.
-    pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, Malformed> {
+    pub fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, Malformed> {
         if self.peek_tag() == Some(tag) { self.any().map(Some) } else { Ok(None) }
     }
 
     /// The next element, which must have this tag.
-    pub(crate) fn required(&mut self, tag: u8) -> Result<Element<'a>, Malformed> {
+    pub fn required(&mut self, tag: u8) -> Result<Element<'a>, Malformed> {
         match self.peek_tag() {
             Some(found) if found == tag => self.any(),
             found => Err(self.malformed(Reason::UnexpectedTag { expected: tag, found })),
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element, whatever it is.
-    pub(crate) fn any(&mut self) -> Result<Element<'a>, Malformed> {
+    pub fn any(&mut self) -> Result<Element<'a>, Malformed> {
         let (start, offset) = (self.rest, self.offset);
         let tag = self.octet()?;
         if tag & 0x1f == 0x1f {
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything must have been read.
-    pub(crate) fn finish(self) -> Result<(), Malformed> {
+    pub fn finish(self) -> Result<(), Malformed> {
         match self.rest.len() {
             0 => Ok(()),
             octets => Err(self.malformed(Reason::TrailingData { octets })),
@@ -131,17 +131,17 @@ impl<'a> Reader<'a> {
 
 impl<'a> Element<'a> {
     /// Reads what is inside.
-    pub(crate) const fn reader(&self) -> Reader<'a> {
+    pub const fn reader(&self) -> Reader<'a> {
         Reader { rest: self.content, offset: self.content_offset }
     }
 
     /// The error that this element is at fault.
-    pub(crate) const fn malformed(&self, reason: Reason) -> Malformed {
+    pub const fn malformed(&self, reason: Reason) -> Malformed {
         Malformed { offset: self.offset, reason }
     }
 
     /// The content octets of an INTEGER, of any length and sign, in its shortest form (X.690 §8.3).
-    pub(crate) fn integer(&self) -> Result<&'a [u8], Malformed> {
+    pub fn integer(&self) -> Result<&'a [u8], Malformed> {
         match self.content {
             [] => Err(self.malformed(Reason::IntegerEmpty)),
             [0x00, second, ..] if second & 0x80 == 0 => Err(self.malformed(Reason::IntegerNotMinimal)),
@@ -151,7 +151,7 @@ impl<'a> Element<'a> {
     }
 
     /// The value of a BOOLEAN (X.690 §11.1).
-    pub(crate) const fn boolean(&self) -> Result<bool, Malformed> {
+    pub const fn boolean(&self) -> Result<bool, Malformed> {
         match self.content {
             [0xff] => Ok(true),
             [0x00] => Ok(false),
@@ -162,7 +162,7 @@ impl<'a> Element<'a> {
     /// Checks that everything inside is in the form of DER, at most `limit` levels deep.
     ///
     /// For values that are refused whatever they say: the refusal must not hide that they are not DER at all.
-    pub(crate) fn check_nested(&self, limit: usize) -> Result<(), Malformed> {
+    pub fn check_nested(&self, limit: usize) -> Result<(), Malformed> {
         self.check_levels(limit, limit)
     }
 

@@ -87,8 +87,8 @@ pub enum Reason {
         /// Content octets accepted.
         limit: usize,
     },
-    /// An arc that does not fit into 64 bits.
-    #[error("OBJECT IDENTIFIER with an arc above 64 bits")]
+    /// An arc that does not fit into 128 bits, the length of a UUID (X.667).
+    #[error("OBJECT IDENTIFIER with an arc above 128 bits")]
     OidArcTooLarge,
     /// An arc that starts with 80 (X.690 §8.19.2).
     #[error("OBJECT IDENTIFIER arc not in its shortest form")]
