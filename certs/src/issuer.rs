@@ -119,6 +119,14 @@ pub struct OrganizationNames {
 }
 
 impl OrganizationNames {
+    /// Reads them from a DER `Name`.
+    ///
+    /// # Errors
+    /// It is no `Name`, or has a country or organisation that is no text.
+    pub fn from_name_der(name_der: &[u8]) -> Result<Self, IssuerInvalid> {
+        Ok(Self::of(&Name::from_der(name_der)?)?)
+    }
+
     pub(crate) fn of(name: &Name) -> der::Result<Self> {
         let identifier = name.by_oid::<DirectoryString>(crate::subject::ORGANIZATION_IDENTIFIER)?;
         Ok(Self {

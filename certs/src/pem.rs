@@ -29,6 +29,8 @@ pub enum PemLabel {
     CertificateRequest,
     /// `X509 CRL`.
     Crl,
+    /// `PUBLIC KEY`: a SubjectPublicKeyInfo.
+    PublicKey,
 }
 
 impl PemLabel {
@@ -39,6 +41,7 @@ impl PemLabel {
             Self::Certificate => "CERTIFICATE",
             Self::CertificateRequest => "CERTIFICATE REQUEST",
             Self::Crl => "X509 CRL",
+            Self::PublicKey => "PUBLIC KEY",
         }
     }
 }

@@ -88,6 +88,13 @@ impl fmt::Debug for Subject {
     }
 }
 
+/// Any certificate's `Name` in DER as RFC 4514 writes it, for people; `None` where it cannot be read. It may hold control
+/// characters, which are the printer's to escape.
+#[must_use]
+pub fn name_text(name_der: &[u8]) -> Option<String> {
+    Name::from_der(name_der).ok().map(|name| name.to_string())
+}
+
 /// An attribute of a [`Subject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectAttribute {
