@@ -18,6 +18,7 @@ mod attributes;
 mod invalid;
 mod nested;
 mod response;
+mod signature;
 mod signed_data;
 mod signer;
 mod signing_certificate;
@@ -32,6 +33,7 @@ use attestamp_certs::{
 pub use invalid::{ImprintDifference, PostQuantumLack, SignedAttribute, TokenInvalid, TokenPart};
 pub use nested::NestedToken;
 pub use response::DecodedResponse;
+pub use signature::SignedToken;
 
 use crate::accuracy::Accuracy;
 use crate::gen_time::UtcInstant;
@@ -192,25 +194,10 @@ impl<'a> UnverifiedToken<'a> {
             return Err(TokenInvalid::Policy);
         }
 
-        let signer = &self.signed_data.signer;
-        self.attributes.check_message_digest(signer, self.signed_data.content)?;
-        let found = signer::find_certificate(&self.signed_data, &self.attributes, expected.certificates)?;
-        let certificate =
-            TsuCertificate::parse(found.der).map_err(|source| TokenInvalid::Certificate { source })?;
-        let signature_algorithm =
-            algorithm::signature_algorithm(signer.signature_algorithm_der, signer.digest)?;
-        signature_algorithm
-            .verify(
-                certificate.spki_der(),
-                &attributes::signed_octets(&signer.signed_attributes),
-                signer.signature,
-            )
-            .map_err(|source| TokenInvalid::Signature { source })?;
-
-        check_times_and_names(&self.claims, &certificate)?;
+        let signed = self.verify_signature(expected.certificates)?;
         let at = expected.at.unwrap_or_else(|| self.claims.gen_time.unix_time());
-        let chain = self.verify_chain(&certificate, expected, at)?;
-        Ok(self.verified(signature_algorithm, certificate, chain, at))
+        let chain = self.verify_chain(&signed.certificate, expected, at)?;
+        Ok(self.verified(signed, chain, at))
     }
 
     fn verify_chain(
@@ -230,24 +217,23 @@ impl<'a> UnverifiedToken<'a> {
 
     fn verified(
         &self,
-        signature_algorithm: SignatureAlgorithm,
-        certificate: TsuCertificate,
+        signed: SignedToken,
         chain: VerifiedChain,
         chain_verified_at: UnixTime,
     ) -> VerifiedToken {
         let claims = &self.claims;
         VerifiedToken {
-            gen_time: claims.gen_time,
+            gen_time: signed.gen_time,
             accuracy: claims.accuracy,
             ordering: claims.ordering,
-            serial: claims.serial.to_vec(),
-            policy: claims.policy.clone(),
-            hash: claims.hash,
-            hashed_message: claims.hashed_message.to_vec(),
+            serial: signed.serial,
+            policy: signed.policy,
+            hash: signed.hash,
+            hashed_message: signed.hashed_message,
             nonce: claims.nonce.map(<[u8]>::to_vec),
             names_tsa: claims.tsa.is_some(),
-            signature_algorithm,
-            certificate,
+            signature_algorithm: signed.signature_algorithm,
+            certificate: signed.certificate,
             chain,
             chain_verified_at,
             nested: Vec::new(),
@@ -290,23 +276,6 @@ fn check_nonce(claims: &Claims<'_>, expected: ExpectedNonce<'_>) -> Result<(), T
         ExpectedNonce::Value(nonce) => claims.nonce == Some(nonce),
     };
     if same { Ok(()) } else { Err(TokenInvalid::Nonce) }
-}
-
-fn check_times_and_names(claims: &Claims<'_>, certificate: &TsuCertificate) -> Result<(), TokenInvalid> {
-    if claims.tsa.is_some_and(|name| !certificate.has_name(name)) {
-        return Err(TokenInvalid::TsaName);
-    }
-    let gen_time = claims.gen_time.unix_time();
-    let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
-    if gen_time < not_before || gen_time > not_after {
-        return Err(TokenInvalid::OutsideValidity { gen_time, not_before, not_after });
-    }
-    let too_early = certificate.private_key_usage_not_before().is_some_and(|begin| gen_time < begin);
-    let too_late = certificate.private_key_usage_not_after().is_some_and(|end| gen_time > end);
-    if too_early || too_late {
-        return Err(TokenInvalid::OutsidePrivateKeyUsagePeriod { gen_time });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

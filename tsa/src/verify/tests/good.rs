@@ -148,3 +148,21 @@ fn a_rejection_is_named() {
         "the response carries no token: the request was rejected (unacceptedPolicy)"
     );
 }
+
+/// D7 needs the key that signed, and has no root of a TSA.
+#[test]
+fn the_signature_alone_says_which_certificate_signed_and_needs_no_root() {
+    let tsa = OpenSslTsa::new(&Setup::default());
+    let reply = tsa.reply(&["-cert"]);
+    let signed = UnverifiedToken::parse(&reply).unwrap().verify_signature(&[]).unwrap();
+    let verified = verify_token(&reply, &expectations(&tsa.anchors())).unwrap();
+    assert_eq!(signed.certificate, verified.certificate);
+    assert_eq!((signed.gen_time, &signed.serial), (verified.gen_time, &verified.serial));
+    assert_eq!(signed.hashed_message, HashAlgorithm::Sha256.digest(DATA).as_ref());
+
+    let without = tsa.reply(&[]);
+    let without = UnverifiedToken::parse(&without).unwrap();
+    let error = without.verify_signature(&[]).unwrap_err();
+    assert!(matches!(error, TokenInvalid::SignerCertificateMissing), "{error}");
+    assert_eq!(without.verify_signature(&tsa.chain()).unwrap().certificate, signed.certificate);
+}

@@ -410,3 +410,32 @@ fn octets(hexadecimal: &str) -> Vec<u8> {
         .collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
+
+/// What binds the signature to a certificate is judged without a root as with one.
+#[test]
+fn a_signature_alone_is_refused_as_a_whole_token_is() {
+    let signature_of = |forgery: &Forgery| {
+        let token = forgery.token();
+        crate::verify::UnverifiedToken::parse(&token).unwrap().verify_signature(&[]).map(|_| ())
+    };
+    assert!(signature_of(&Forgery::new()).is_ok());
+    let mut changed = Forgery::new();
+    changed.key = KeyPair::generate().unwrap();
+    assert!(matches!(signature_of(&changed), Err(TokenInvalid::Signature { .. })));
+    let mut changed = Forgery::new();
+    changed.change_tst_info = |mut tst_info| {
+        let last = tst_info.len() - 1;
+        tst_info[last] ^= 1;
+        tst_info
+    };
+    assert!(matches!(signature_of(&changed), Err(TokenInvalid::MessageDigest)));
+    let mut changed = Forgery::new();
+    changed.tst_info[place::GEN_TIME] = gen_time("20310203040506Z");
+    assert!(matches!(signature_of(&changed), Err(TokenInvalid::OutsideValidity { .. })));
+    // The same issuer and serial number, another certificate: the signed hash decides.
+    let mut changed = Forgery::new();
+    changed.certificates = vec![tsu_certificate(&changed.root, &changed.key, |params| {
+        params.not_after = date_time_ymd(2031, 1, 1);
+    })];
+    assert!(matches!(signature_of(&changed), Err(TokenInvalid::SigningCertificateHash)));
+}
