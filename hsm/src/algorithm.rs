@@ -110,6 +110,43 @@ impl KeyAlgorithm {
         self.row().name
     }
 
+    /// CKA_KEY_TYPE by name (PKCS#11 v3.2 §4.5).
+    #[must_use]
+    pub fn key_type_name(self) -> &'static str {
+        match self {
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => "CKK_RSA",
+            Self::EcdsaP256 | Self::EcdsaP384 => "CKK_EC",
+            Self::Ed25519 => "CKK_EC_EDWARDS",
+            Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => "CKK_ML_DSA",
+            Self::SlhDsaSha2_128s
+            | Self::SlhDsaSha2_128f
+            | Self::SlhDsaSha2_192f
+            | Self::SlhDsaSha2_256f
+            | Self::SlhDsaShake128f => "CKK_SLH_DSA",
+        }
+    }
+
+    /// Modulus length in bits, curve, or parameter set, by the name in its standard: as `3072`, `P-256`, `ML-DSA-65`.
+    #[must_use]
+    pub fn parameter_set_name(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "2048",
+            Self::Rsa3072 => "3072",
+            Self::Rsa4096 => "4096",
+            Self::EcdsaP256 => "P-256",
+            Self::EcdsaP384 => "P-384",
+            Self::Ed25519 => "Ed25519",
+            Self::MlDsa44 => "ML-DSA-44",
+            Self::MlDsa65 => "ML-DSA-65",
+            Self::MlDsa87 => "ML-DSA-87",
+            Self::SlhDsaSha2_128s => "SLH-DSA-SHA2-128s",
+            Self::SlhDsaSha2_128f => "SLH-DSA-SHA2-128f",
+            Self::SlhDsaSha2_192f => "SLH-DSA-SHA2-192f",
+            Self::SlhDsaSha2_256f => "SLH-DSA-SHA2-256f",
+            Self::SlhDsaShake128f => "SLH-DSA-SHAKE-128f",
+        }
+    }
+
     /// Whether a signature takes a good part of a second even in software: the small sets of SLH-DSA.
     #[must_use]
     pub fn is_slow(self) -> bool {

@@ -85,6 +85,9 @@ pub struct PoolConfig {
     /// Whether to sign with copies of the key in the sessions' memory; `None` decides by the module: on the embedded
     /// token, where they are several times as fast, and nowhere else, where a key may not be copied out of the device.
     pub session_copies: Option<bool>,
+    /// Whether a restart of the module, which another pool may need to come back, waits while this one is up. A pool that
+    /// seldom signs should not be waited for: it notices late that its token has gone, and it comes back by itself.
+    pub holds_module: bool,
 }
 
 impl Default for PoolConfig {
@@ -98,6 +101,7 @@ impl Default for PoolConfig {
             backoff_maximum: Duration::from_secs(30),
             probe_interval: Duration::from_secs(5),
             session_copies: None,
+            holds_module: true,
         }
     }
 }

@@ -179,7 +179,13 @@ impl Token {
         config: PoolConfig,
     ) -> Result<SigningPool, HsmError> {
         let copies = config.session_copies.unwrap_or_else(|| self.shared.module.prefers_session_copies());
-        let source = TokenSource::new(self.clone(), id.clone(), expected_spki_der.to_vec(), copies);
+        let source = TokenSource::new(
+            self.clone(),
+            id.clone(),
+            expected_spki_der.to_vec(),
+            copies,
+            config.holds_module,
+        );
         SigningPool::with_source(source, config)
     }
 

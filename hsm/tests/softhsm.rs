@@ -39,6 +39,11 @@ fn a_token_that_is_taken_away_and_put_back_signs_again() {
         let idle_key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &idle_id, "idle").unwrap();
         let often = PoolConfig { probe_interval: Duration::from_millis(20), ..quick() };
         let idle = fixture.token.signing_pool(&idle_id, &idle_key.spki_der, often).unwrap();
+        // Nor a third, which is not waited for and which notices nothing.
+        let seldom_id = KeyId::random().unwrap();
+        let seldom_key = fixture.token.generate(KeyAlgorithm::EcdsaP256, &seldom_id, "seldom").unwrap();
+        let config = PoolConfig { probe_interval: 2 * PATIENCE, holds_module: false, ..quick() };
+        let seldom = fixture.token.signing_pool(&seldom_id, &seldom_key.spki_der, config).unwrap();
 
         let tokens = fixture.folder.join("tokens");
         let away = fixture.folder.join("away");
@@ -61,6 +66,11 @@ fn a_token_that_is_taken_away_and_put_back_signs_again() {
         let state = idle.wait_while_recovering(PATIENCE);
         assert!(state.is_up(), "{state}");
         idle.sign_now(b"after").unwrap();
+        if seldom.sign_now(b"its sessions are gone").is_err() {
+            let state = seldom.wait_while_recovering(PATIENCE);
+            assert!(state.is_up(), "{state}");
+            seldom.sign_now(b"after").unwrap();
+        }
     }
     suite::fixture::run("a_token_that_is_taken_away_and_put_back_signs_again", test);
 }

@@ -64,18 +64,25 @@ pub(crate) struct TokenSource {
     id: KeyId,
     expected_spki_der: Vec<u8>,
     use_copies: bool,
+    holds_module: bool,
     is_counted_up: AtomicBool,
     failed_attempts: AtomicU32,
 }
 
 impl TokenSource {
-    pub(crate) fn new(token: Token, id: KeyId, expected_spki_der: Vec<u8>, use_copies: bool) -> Self {
+    pub(crate) fn new(
+        token: Token,
+        id: KeyId,
+        expected_spki_der: Vec<u8>,
+        use_copies: bool,
+        holds_module: bool,
+    ) -> Self {
         let (is_counted_up, failed_attempts) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self { token, id, expected_spki_der, use_copies, is_counted_up, failed_attempts }
+        Self { token, id, expected_spki_der, use_copies, holds_module, is_counted_up, failed_attempts }
     }
 
     fn count_up(&self, is_up: bool) {
-        if self.is_counted_up.swap(is_up, Ordering::SeqCst) != is_up {
+        if self.holds_module && self.is_counted_up.swap(is_up, Ordering::SeqCst) != is_up {
             let pools_up = &self.token.module().loaded().pools_up;
             if is_up {
                 pools_up.fetch_add(1, Ordering::SeqCst);

@@ -87,6 +87,7 @@ fn config(sessions: usize, queue_length: usize, dispatch: DispatchChoice) -> Poo
         backoff_maximum: Duration::from_millis(4),
         probe_interval: PATIENCE,
         session_copies: None,
+        holds_module: true,
     }
 }
 
