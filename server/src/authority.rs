@@ -3,6 +3,7 @@
 //! What a request needs stands in [`Running`], which is never changed: a reload builds a new one and puts it in the old
 //! one's place, so that a request sees one state from its beginning to its end and takes no lock.
 
+mod attesting;
 mod metrics;
 mod readiness;
 mod summary;
@@ -17,6 +18,7 @@ use attestamp_hsm::SigningPool;
 use attestamp_tsa::{Compatibility, Oid};
 use bytes::Bytes;
 
+use crate::attestation::AttestationError;
 use crate::clock::ClockGate;
 use crate::config::Config;
 use crate::data_folder::Layout;
@@ -29,6 +31,7 @@ use crate::tokens::Tokens;
 use crate::tsu::{LifeOver, Tsu, TsuError};
 
 pub use crate::pki::PkiFile;
+pub use attesting::{AttestRefusal, AttestRequest, Attesting, Fresh};
 pub use readiness::{Readiness, ReadinessNote};
 pub use summary::TsuSummary;
 
@@ -47,6 +50,9 @@ pub enum AuthorityError {
     /// The certificates or CRLs to serve cannot be read.
     #[error("the certificates of the authority cannot be read")]
     Pki(#[from] PkiError),
+    /// The keys that attest others are not what they should be.
+    #[error("the attestation keys cannot be used: see [attestation] in attestamp.toml")]
+    Attestation(#[from] AttestationError),
     /// Nothing could ever be issued.
     #[error("no TSU can issue: all are retired, or there is none; `attestamp tsu new NAME` makes one")]
     NoTsu,
@@ -79,6 +85,7 @@ pub struct Authority {
     metrics: Arc<Metrics>,
     running: ArcSwap<Running>,
     pki: ArcSwap<PkiFiles>,
+    attesting: ArcSwap<Attesting>,
     clock: Arc<ClockGate>,
     serials: SerialSource,
     /// Only for start, reload and CRLs: no request takes this lock.
@@ -200,11 +207,13 @@ impl Authority {
         let pki = PkiFiles::load(&layout, &config)?;
         let parts = StartParts { layout: &layout, clock: &clock, metrics: &metrics };
         let running = Running::start(&parts, config, &mut tokens, None)?;
+        let attesting = Attesting::open(&layout, &running.config, &mut tokens, &clock)?;
         Ok(Self {
             layout,
             metrics,
             running: ArcSwap::from_pointee(running),
             pki: ArcSwap::from_pointee(pki),
+            attesting: ArcSwap::from_pointee(attesting),
             clock,
             serials,
             tokens: Mutex::new(tokens),
@@ -224,10 +233,27 @@ impl Authority {
         let started = Running::start(&parts, config, &mut tokens, Some(&before));
         let running =
             started.inspect_err(|_| self.metrics.retain_tsus(|name| before.tsus.contains_key(name)))?;
+        let mut attesting = Attesting::open(&self.layout, &running.config, &mut tokens, &self.clock)?;
+        attesting.renew(&self.layout, &self.clock);
         self.clock.resume_after_leap_second();
         self.metrics.retain_tsus(|name| running.tsus.contains_key(name));
         self.running.store(Arc::new(running));
         self.pki.store(Arc::new(pki));
+        self.attesting.store(Arc::new(attesting));
+        Ok(())
+    }
+
+    /// Attests every key whose stored attestation is missing or out of date: for the process that has the data folder to
+    /// itself. What fails is logged and a warning of `/readyz`.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Attestation`] if keys that must differ are one.
+    pub fn renew_attestations(&self) -> Result<(), AuthorityError> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = self.running.load();
+        let mut attesting = Attesting::open(&self.layout, &running.config, &mut tokens, &self.clock)?;
+        attesting.renew(&self.layout, &self.clock);
+        self.attesting.store(Arc::new(attesting));
         Ok(())
     }
 
@@ -323,9 +349,15 @@ impl Authority {
         self.pki.load().file(name)
     }
 
+    /// What is attested, and the keys that attest.
+    #[must_use]
+    pub fn attesting(&self) -> Arc<Attesting> {
+        self.attesting.load_full()
+    }
+
     /// Whether a token could be issued now, and why not.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        readiness::judge(&self.running.load(), &self.clock)
+        readiness::judge(&self.running.load(), &self.attesting.load(), &self.clock)
     }
 }

@@ -4,6 +4,7 @@
 //! profile allows is checked by `tsa`, what a key URI names by `hsm`; this file only brings them together and says where
 //! in the file something is wrong.
 
+mod attestation;
 pub mod edit;
 pub mod file;
 pub(crate) mod nearest;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use attestamp_hsm::{ModuleSource, PinSource, Pkcs11Uri};
 use attestamp_tsa::{Compatibility, MAX_REQUEST_LENGTH, Profile};
 
+pub use attestation::{AttestationConfig, ChainKeys};
 use file::{ClockAssurance, ClockSection, ConfigFile, LeapSecond, LimitsSection, TokenSection, TsuSection};
 pub use file::{LogSection, ServerSection};
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub tokens: BTreeMap<String, TokenConfig>,
     /// The certification authorities by name.
     pub authorities: BTreeMap<String, CaConfig>,
+    /// The keys that attest others; `None` where there are none.
+    pub attestation: Option<AttestationConfig>,
     /// The TSUs by name.
     pub tsus: BTreeMap<String, TsuConfig>,
     /// The TSU that answers `POST /`; `None` if there is no TSU at all.
@@ -116,6 +120,8 @@ pub struct TsuConfig {
     pub pool: attestamp_hsm::PoolConfig,
     /// The TSU whose token over the signature each of its tokens carries.
     pub nested: Option<String>,
+    /// Whether it issues with a key that has shortcomings.
+    pub accept_unattested: bool,
 }
 
 impl Config {
@@ -168,6 +174,7 @@ impl Config {
             authorities.insert(name.clone(), ca);
         }
         check_issuers(&authorities)?;
+        let attestation = attestation::check(file.attestation, &tokens, folder)?;
         let explicit_cert_req_false = file.server.compatibility_explicit_cert_req_false;
         let compatibility = Compatibility { explicit_cert_req_false };
         let mut tsus = BTreeMap::new();
@@ -189,6 +196,7 @@ impl Config {
             clock: clock_config(&file.clock),
             tokens,
             authorities,
+            attestation,
             tsus,
             default_tsu,
         })
@@ -291,7 +299,8 @@ fn tsu_config(
         setting => value(format!("tsu.{name}.{setting}"), problem),
     })?;
     let (token, retired, nested) = (section.token, section.retired, section.nested_tsu);
-    Ok(TsuConfig { token, key, retired, profile, pool, nested })
+    let accept_unattested = section.accept_unattested;
+    Ok(TsuConfig { token, key, retired, profile, pool, nested, accept_unattested })
 }
 
 fn default_tsu(
@@ -348,6 +357,10 @@ fn http_limits(section: &LimitsSection, server: &ServerSection) -> Result<HttpLi
             0 => None,
             // Ten seconds' worth at once: a batch of files is no attack.
             rate => Some(AddressRate { requests_per_second: rate, burst: rate.saturating_mul(10) }),
+        },
+        attestations_per_minute: match section.attestations_per_minute_per_address {
+            0 => None,
+            rate => Some(rate),
         },
         shutdown_grace: seconds(server.shutdown_grace_seconds),
         ..HttpLimits::default()

@@ -4,6 +4,7 @@
 //! DIR/attestamp.toml       configuration, written last by `init`: a folder with it is complete
 //! DIR/certs/ca/*.pem|.crl  certificates and revocation lists of our own CAs
 //! DIR/certs/tsu/*.pem      one chain a TSU, leaf first
+//! DIR/certs/attestation/   the chains of the attestation keys; in keys/ each key's last attestation, in evidence/ its vendor's
 //! DIR/token/token.sql      the embedded PKCS#11 token: the private keys
 //! DIR/token/pin, so-pin    its PINs, where `init` made them
 //! DIR/state/               the lock and the clock's high-water mark: nothing that an operator edits or must keep
@@ -19,6 +20,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use attestamp_attestation::ChainKind;
 
 mod atomic_file;
 mod default_path;
@@ -40,7 +43,16 @@ const LOCK_RETRIES: u32 = 5;
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const CONFIG_FILE: &str = "attestamp.toml";
 /// `state` first: the mark of an `init` at work is in it.
-const SUBFOLDERS: [&str; 5] = ["state", "certs", "certs/ca", "certs/tsu", "token"];
+const SUBFOLDERS: [&str; 8] = [
+    "state",
+    "certs",
+    "certs/ca",
+    "certs/tsu",
+    "certs/attestation",
+    "certs/attestation/keys",
+    "certs/attestation/evidence",
+    "token",
+];
 
 /// Where things are in a data folder. Holds no lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +146,33 @@ impl Layout {
     #[must_use]
     pub fn tsu_chain(&self, name: &str) -> PathBuf {
         self.tsu_certificates().join(format!("{name}.pem"))
+    }
+
+    /// Where the chains of the attestation keys and the attestations are.
+    #[must_use]
+    pub fn attestation(&self) -> PathBuf {
+        self.root.join("certs/attestation")
+    }
+
+    /// A file of a chain: its name with `pq-` before it for the post-quantum one.
+    #[must_use]
+    pub fn attestation_file(&self, kind: ChainKind, name: &str) -> PathBuf {
+        match kind {
+            ChainKind::Classical => self.attestation().join(name),
+            ChainKind::PostQuantum => self.attestation().join(format!("pq-{name}")),
+        }
+    }
+
+    /// The last stored attestation of a TSU's key. `name` as for [`Layout::tsu_chain`].
+    #[must_use]
+    pub fn stored_attestation(&self, kind: ChainKind, name: &str) -> PathBuf {
+        self.attestation().join("keys").join(format!("{name}.{}", kind.attestation_ending()))
+    }
+
+    /// Where the vendor evidence of a TSU's key is. `name` as for [`Layout::tsu_chain`].
+    #[must_use]
+    pub fn evidence(&self, name: &str) -> PathBuf {
+        self.attestation().join("evidence").join(name)
     }
 
     /// The database of the embedded token.
@@ -285,18 +324,20 @@ impl DataFolder {
     }
 
     /// Opens and locks a folder that `init` has completed, and removes what a crash in the middle of a write left.
-    /// A folder that came from a backup has no `state`: it is made again.
+    /// A subfolder that is missing is made again: a backup may have left out `state`, an older version knew fewer.
     ///
     /// # Errors
     /// As [`Layout::existing`]; [`DataFolderError::InUse`] with the holder's process id if a process has it already.
     pub fn open(root: &Path) -> Result<Self, DataFolderError> {
         let layout = Layout::existing(root)?;
-        let state = layout.state();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(FOLDER_MODE)
-            .create(&state)
-            .map_err(|source| DataFolderError::Unwritable { path: state, source })?;
+        for subfolder in SUBFOLDERS {
+            let path = root.join(subfolder);
+            DirBuilder::new()
+                .recursive(true)
+                .mode(FOLDER_MODE)
+                .create(&path)
+                .map_err(|source| DataFolderError::Unwritable { path, source })?;
+        }
         let folder = Self::lock(layout)?;
         folder.complete()?;
         for subfolder in std::iter::once("").chain(SUBFOLDERS) {

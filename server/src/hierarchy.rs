@@ -398,7 +398,7 @@ pub fn random_serial() -> Result<CertificateSerial, HierarchyError> {
 }
 
 /// `name` with `ending`, within the 64 characters that X.520 gives a common name.
-fn clipped(name: &str, ending: &str) -> String {
+pub(crate) fn clipped(name: &str, ending: &str) -> String {
     let room = 64_usize.saturating_sub(ending.chars().count());
     let clipped: String = name.chars().take(room).collect();
     format!("{}{ending}", clipped.trim_end())

@@ -6,6 +6,7 @@
 
 mod activity;
 mod address;
+mod attestation;
 mod backend;
 mod body;
 pub(crate) mod commands;

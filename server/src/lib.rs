@@ -3,6 +3,7 @@
 //! A library so that tests can run the router with a fake clock and a test signer in one process. What a timestamp is
 //! and when one is granted is decided in `tsa`; what a key is, in `hsm`. Nothing here decides about ASN.1 but the client, which reads the few fields that it compares.
 
+pub mod attestation;
 pub mod authority;
 pub mod cli;
 pub mod client;

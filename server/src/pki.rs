@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use attestamp_attestation::ChainKind;
 use attestamp_certs::pem::certificates_from_pem;
 use attestamp_certs::{CertificateDer, Issuer, is_post_quantum_key};
 use bytes::Bytes;
@@ -67,6 +68,15 @@ impl PkiFiles {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => return Err(PkiError { path, source }),
+            }
+        }
+        // A convenience: whoever trusts a device root has it by another way (D9).
+        for kind in ChainKind::ALL {
+            let path = folder.attestation_file(kind, crate::attestation::hierarchy::file::DEVICE_ROOT);
+            if let (Ok(pem), Some(name)) =
+                (std::fs::read(&path), path.file_name().and_then(|name| name.to_str()))
+            {
+                files.insert(name.to_owned(), pem_file(pem));
             }
         }
         if !roots.is_empty() {

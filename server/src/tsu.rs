@@ -12,6 +12,7 @@ mod self_test;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attestamp_attestation::Shortcoming;
 use attestamp_certs::{CertificateDer, MlDsa, SignatureAlgorithm, SlhDsa, TsuCertificate, UnixTime};
 use attestamp_hsm::{
     Dispatch, DispatchChoice, KeyAlgorithm, KeyInfo, ModuleSource, PoolConfig, SignError, SignatureScheme,
@@ -21,6 +22,7 @@ use attestamp_tsa::{Profile, TemplateError, TokenTemplate, UtcInstant};
 
 use tokio::sync::oneshot;
 
+use crate::attestation::claims::key_claims;
 use crate::authority::StartParts;
 use crate::clock::ClockGate;
 use crate::config::{Config, TsuConfig};
@@ -43,6 +45,8 @@ pub struct Tsu {
     metrics: Arc<TsuMetrics>,
     /// How long the signature of the self-test took; zero where none was made.
     signing: Duration,
+    /// What the token does not say of the key; empty unless the operator accepts that.
+    shortcomings: Vec<Shortcoming>,
 }
 
 impl Tsu {
@@ -69,6 +73,10 @@ impl Tsu {
                 certificate_path: parts.layout.tsu_chain(name).display().to_string().into(),
                 key: config.key.to_string().into(),
             });
+        }
+        let shortcomings = attestamp_attestation::shortcomings(&key_claims(&key));
+        if !shortcomings.is_empty() && !config.accept_unattested {
+            return Err(TsuError::Unattested { name: name.into(), shortcomings });
         }
         etsi::check(config.profile.config().etsi, chain.leaf(), all)?;
         let template = check_certificate(&chain, &config.profile, &key)?;
@@ -99,6 +107,7 @@ impl Tsu {
             pool,
             metrics: parts.metrics.tsu(name),
             signing: Duration::ZERO,
+            shortcomings,
         };
         match check_life(&tsu.chain, now) {
             Ok(()) => {
@@ -209,6 +218,12 @@ impl Tsu {
         &self.name
     }
 
+    /// Why an auditor would not accept its key, if it has `accept-unattested`: a sentence.
+    #[must_use]
+    pub fn unattested(&self) -> Option<String> {
+        (!self.shortcomings.is_empty()).then(|| error::Listed(&self.shortcomings).to_string())
+    }
+
     /// The TSU whose token over the signature each of its tokens carries.
     #[must_use]
     pub fn nested_name(&self) -> Option<&str> {
@@ -289,6 +304,7 @@ impl Tsu {
             pool,
             metrics: Arc::clone(&self.metrics),
             signing: self.signing,
+            shortcomings: self.shortcomings.clone(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Running;
+use super::{Attesting, Running};
 use crate::clock::{ClockGate, rfc3339};
 use crate::tsu::Tsu;
 
@@ -40,7 +40,7 @@ pub struct ReadinessNote {
 
 const SECONDS_A_DAY: u64 = 86_400;
 
-pub(super) fn judge(running: &Running, clock: &ClockGate) -> Readiness {
+pub(super) fn judge(running: &Running, attesting: &Attesting, clock: &ClockGate) -> Readiness {
     let now = clock.unverified_time();
     let snapshot = clock.snapshot();
     let mut reasons = Vec::new();
@@ -66,6 +66,12 @@ pub(super) fn judge(running: &Running, clock: &ClockGate) -> Readiness {
         if let Some(detail) = expires_soon(tsu, now.as_secs(), warning_time) {
             warnings.push(note(Some(tsu), "expires-soon", detail));
         }
+        if let Some(lacking) = tsu.unattested() {
+            let detail = format!(
+                "its key is used although the token does not vouch for it (accept-unattested): {lacking}"
+            );
+            warnings.push(note(Some(tsu), "unattested-key", detail));
+        }
         if tsu.profile().policies().any(|policy| policy.to_string().starts_with("2.999.")) {
             let detail =
                 "its policy OID is under 2.999, the arc for examples: set default-policy to your own";
@@ -78,6 +84,7 @@ pub(super) fn judge(running: &Running, clock: &ClockGate) -> Readiness {
         );
         warnings.push(ReadinessNote { tsu: Some(name.clone()), code: "no-certificate", detail });
     }
+    warnings.extend(attesting.warnings().iter().cloned());
     Readiness { ready: reasons.is_empty(), time_assured: snapshot.assured, reasons, warnings }
 }
 

@@ -109,7 +109,10 @@ fn start(
 ) -> anyhow::Result<Authority> {
     let serials = SerialSource::new()?;
     let authority = tokio::task::block_in_place(|| {
-        Authority::start(layout.clone(), config, Arc::clone(clock), serials, Arc::clone(metrics))
+        let authority =
+            Authority::start(layout.clone(), config, Arc::clone(clock), serials, Arc::clone(metrics))?;
+        authority.renew_attestations()?;
+        Ok::<_, crate::authority::AuthorityError>(authority)
     })?;
     for note in authority.readiness().warnings {
         tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);

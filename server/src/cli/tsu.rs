@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use attestamp_attestation::{KeyEnd, KeyEndState};
 use attestamp_certs::pem::{self, PemLabel};
 use attestamp_certs::{
     CertificateDer, CertificateSerial, CsrParameters, Issuer, OrganizationNames, RevocationReason,
@@ -16,6 +17,7 @@ use attestamp_certs::{
 use attestamp_hsm::{HsmError, KeyAlgorithm, KeyInfo, Token};
 use clap::{Args, Subcommand};
 
+use crate::attestation::{Attester, stored};
 use crate::config::template::TsuTable;
 use crate::config::{self, Config, edit};
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
@@ -416,6 +418,8 @@ fn retire(layout: &Layout, args: &RetireArgs) -> anyhow::Result<()> {
         let revocation = crl::Revocation { serial, reason: RevocationReason::CessationOfOperation };
         crl::issue(layout, &config, &mut tokens, &ca, Some(&revocation), now)?;
     }
+    let state = if args.destroy_key { KeyEndState::Destroyed } else { KeyEndState::Retired };
+    attest_end(layout, &config, &mut tokens, &args.name, KeyEnd { time: now, state })?;
     if args.destroy_key {
         let token = tokens.open(&config.tokens, &tsu.token)?;
         match token.find_uri(&tsu.key) {
@@ -432,6 +436,23 @@ fn retire(layout: &Layout, args: &RetireArgs) -> anyhow::Result<()> {
         args.name
     )?;
     Ok(())
+}
+
+/// The last attestation of a key: what it was stays provable for the tokens that it signed.
+fn attest_end(
+    layout: &Layout,
+    config: &Config,
+    tokens: &mut Tokens,
+    name: &str,
+    end: KeyEnd,
+) -> anyhow::Result<()> {
+    let attested = Attester::open(layout, config, tokens).and_then(|attester| match attester {
+        Some(attester) => stored::attest_end(layout, config, &attester, name, end),
+        None => Ok(()),
+    });
+    attested.context(
+        "the TSU is retired, but its last attestation could not be made, and its key was left as it is: run this again",
+    )
 }
 
 /// The CA of ours that issued this certificate, if one did.

@@ -31,6 +31,8 @@ pub struct ConfigFile {
     /// The certification authorities made by `init`, by name.
     #[serde(default)]
     pub ca: BTreeMap<String, CaSection>,
+    /// The keys that attest other keys.
+    pub attestation: Option<AttestationSection>,
     /// The TSUs, by name.
     #[serde(default)]
     pub tsu: BTreeMap<String, TsuSection>,
@@ -91,6 +93,8 @@ pub struct LimitsSection {
     pub connections_per_address: usize,
     /// Requests a second from one address; 0 sets no limit.
     pub requests_per_second_per_address: u32,
+    /// Requests a minute from one address for attestations with a nonce; 0 sets no limit.
+    pub attestations_per_minute_per_address: u32,
 }
 
 impl Default for LimitsSection {
@@ -103,6 +107,7 @@ impl Default for LimitsSection {
             connections: 10_000,
             connections_per_address: 1_000,
             requests_per_second_per_address: 0,
+            attestations_per_minute_per_address: 10,
         }
     }
 }
@@ -190,6 +195,33 @@ pub struct CaSection {
 
 fn default_crl_days() -> u32 {
     14
+}
+
+/// `[attestation]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AttestationSection {
+    /// The token whose keys are attested, which holds the keys that follow.
+    pub token: String,
+    /// RFC 7512 URI of the attestation key.
+    pub key: String,
+    /// RFC 7512 URI of the device key, which signs the attestation key's certificate.
+    pub device_key: String,
+    /// RFC 7512 URI of the post-quantum attestation key, where the token has ML-DSA.
+    pub pq_key: Option<String>,
+    /// RFC 7512 URI of the post-quantum device key.
+    pub pq_device_key: Option<String>,
+    /// PEM files with roots of the device's vendor, to verify evidence with; relative paths start at the data folder.
+    #[serde(default)]
+    pub vendor_roots: Vec<PathBuf>,
+    /// Attestations with a nonce that all clients together may ask for in a minute; 0 refuses them.
+    #[serde(default = "default_fresh_per_minute")]
+    pub fresh_per_minute: u32,
+}
+
+/// A bundle with nonces costs as many as there are keys and chains: six with what `init` makes.
+fn default_fresh_per_minute() -> u32 {
+    120
 }
 
 /// How a pool hands signatures to the token.
@@ -290,6 +322,9 @@ pub struct TsuSection {
     pub etsi: EtsiMode,
     /// The TSU whose token over the signature each token carries.
     pub nested_tsu: Option<String>,
+    /// Issue also with a key that was imported, can leave the token, or does more than sign.
+    #[serde(default)]
+    pub accept_unattested: bool,
     /// Sessions open for signing.
     #[serde(default = "default_sessions")]
     pub sessions: usize,

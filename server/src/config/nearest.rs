@@ -6,7 +6,7 @@
 pub(crate) const ADDRESS_FORM: &str = "must be an IP address and a port, as 127.0.0.1:3161 or [::]:3161";
 
 /// Line, column and reason, and for an unknown key a guess at what was meant.
-pub(super) fn explain(error: &toml::de::Error, text: &str) -> String {
+pub(crate) fn explain(error: &toml::de::Error, text: &str) -> String {
     let message = error.message();
     let start = error.span().map_or(0, |span| span.start);
     let before = text.get(..start).unwrap_or(text);

@@ -39,6 +39,8 @@ default-tsu = "DEFAULT_TSU"
 # connections-per-address = 1000
 # Requests a second from one address (IPv6: from one /64); 0 sets no limit. Beyond it the answer is 429.
 # requests-per-second-per-address = 0
+# Requests a minute from one address for attestations with a nonce, which cost the token signatures; 0 sets no limit.
+# attestations-per-minute-per-address = 10
 
 [log]
 # error, warn, info, debug, trace, or a list of target=level.
@@ -135,6 +137,50 @@ crl-days = {crl_days}
     }
 }
 
+/// What the `[attestation]` table is written from.
+#[derive(Debug, Clone)]
+pub struct AttestationTable<'a> {
+    /// Name of the token.
+    pub token: &'a str,
+    /// URIs of the attestation key and of the device key.
+    pub keys: (&'a str, &'a str),
+    /// Those of the post-quantum chain, if there is one.
+    pub pq_keys: Option<(&'a str, &'a str)>,
+}
+
+impl AttestationTable<'_> {
+    /// The table with its comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let (key, device_key) = self.keys;
+        let post_quantum = match self.pq_keys {
+            Some((key, device_key)) => {
+                format!("pq-key = {}\npq-device-key = {}\n", quoted(key), quoted(device_key))
+            }
+            None => String::new(),
+        };
+        format!(
+            r#"
+# The keys that attest others (docs/auditing.md); their certificates are in certs/attestation/.
+[attestation]
+# The token whose keys are attested. It holds the keys that follow too.
+token = {token}
+# The attestation key, and the device key that signed its certificate.
+key = {key}
+device-key = {device_key}
+{post_quantum}# PEM files with roots of the device's vendor. Evidence that verifies with them (`attestamp attest evidence`) makes a claim
+# the device's own (deviceSigned); all others are the host's word.
+# vendor-roots = []
+# Attestations with a nonce that all clients together may ask for in a minute; beyond it the answer is 429. 0 refuses them.
+# fresh-per-minute = 120
+"#,
+            token = quoted(self.token),
+            key = quoted(key),
+            device_key = quoted(device_key),
+        )
+    }
+}
+
 /// What a `[tsu.NAME]` table is written from.
 #[derive(Debug, Clone)]
 pub struct TsuTable<'a> {
@@ -214,6 +260,8 @@ const TSU_DEFAULTS: &str = r#"# accepted-policies = []
 # The TSU whose token over the signature goes into each token, as an unsigned attribute: one with a post-quantum key
 # (docs/post-quantum.md).
 # nested-tsu = "pq"
+# Issue also with a key that was imported, can leave its token, or does more than sign. Attestations and /readyz say so.
+# accept-unattested = false
 # Set by `attestamp tsu retire`.
 # retired = false
 "#;

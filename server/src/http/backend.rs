@@ -7,7 +7,8 @@ use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::authority::{Authority, PkiFile, Readiness, TsuSummary};
+use crate::attestation::served::AttestationFiles;
+use crate::authority::{AttestRefusal, AttestRequest, Authority, Fresh, PkiFile, Readiness, TsuSummary};
 use crate::issue::StampOutcome;
 
 /// One timestamp request as it came in.
@@ -61,6 +62,12 @@ pub trait Backend: Send + Sync + 'static {
     /// A file under `/pki/`. The name has passed [`plain_file_name`](super::route::plain_file_name).
     fn pki_file(&self, name: &str) -> Option<PkiFile>;
 
+    /// What is attested: chains, keys and their stored attestations.
+    fn attestations(&self) -> Arc<AttestationFiles>;
+
+    /// Makes attestations with an auditor's nonce. Dropping the future must be safe at any point.
+    fn attest(&self, request: AttestRequest) -> impl Future<Output = Result<Fresh, AttestRefusal>> + Send;
+
     /// Whether a token could be issued now, and why not.
     fn readiness(&self) -> Readiness;
 }
@@ -84,6 +91,17 @@ impl Backend for Arc<Authority> {
 
     fn pki_file(&self, name: &str) -> Option<PkiFile> {
         Authority::pki_file(self, name)
+    }
+
+    fn attestations(&self) -> Arc<AttestationFiles> {
+        Arc::clone(self.attesting().files())
+    }
+
+    async fn attest(&self, request: AttestRequest) -> Result<Fresh, AttestRefusal> {
+        let (attesting, clock) = (self.attesting(), Arc::clone(self.clock()));
+        // The token is asked on a thread that may block: those that serve connections go on.
+        let made = tokio::task::spawn_blocking(move || attesting.attest(&request, &clock));
+        made.await.unwrap_or(Err(AttestRefusal::Failed))
     }
 
     fn readiness(&self) -> Readiness {

@@ -43,6 +43,9 @@ pub struct HttpLimits {
     /// Requests of one address; past it, 429 with `Retry-After`. Off by default, since bulk signing behind one address
     /// is legitimate, and wrong behind a reverse proxy.
     pub address_rate: Option<AddressRate>,
+    /// Requests of one address in a minute for attestations with a nonce, each of which costs the token signatures; past
+    /// it, 429 with `Retry-After`, so that the others find something left of what all may ask for. `None` for no limit.
+    pub attestations_per_minute: Option<u32>,
     /// Requests that one HTTP/2 connection may have open at a time.
     pub http2_streams: u32,
     /// Streams that the client reset before they were handled; more end the connection (CVE-2023-44487, rapid reset).
@@ -78,6 +81,7 @@ impl Default for HttpLimits {
             connections: 8192,
             connections_per_address: Some(1024),
             address_rate: None,
+            attestations_per_minute: Some(10),
             http2_streams: 100,
             http2_pending_resets: 20,
             http2_local_resets: 64,

@@ -79,19 +79,31 @@ fn is_token(text: &str) -> bool {
 
 /// Whether `Accept` wants JSON rather than HTML. Without the field, or with `*/*`, HTML.
 pub(crate) fn prefers_json(headers: &HeaderMap) -> bool {
-    let mut json = Quality::default();
-    let mut html = Quality::default();
+    prefers(headers, "application/json", "text/html")
+}
+
+/// Whether `Accept` wants a certificate in DER rather than PEM. Without the field, or with `*/*`, PEM.
+pub(crate) fn prefers_der(headers: &HeaderMap) -> bool {
+    prefers(headers, "application/pkix-cert", "application/x-pem-file")
+}
+
+/// Whether `Accept` wants `other` rather than `usual`.
+fn prefers(headers: &HeaderMap, other: &str, usual: &str) -> bool {
+    let main_type = |essence: &'_ str| essence.split_once('/').map_or("", |(main, _)| main).to_owned();
+    let (other_main, usual_main) = (main_type(other), main_type(usual));
+    let mut wanted = Quality::default();
+    let mut default = Quality::default();
     for value in headers.get_all(ACCEPT) {
         let Ok(text) = value.to_str() else { continue };
         for range in text.split(',') {
             let mut parts = range.split(';').map(str::trim);
             let Some(essence) = parts.next() else { continue };
             let thousandths = parts.find_map(quality_parameter).unwrap_or(1000);
-            json.consider(essence, "application", "application/json", thousandths);
-            html.consider(essence, "text", "text/html", thousandths);
+            wanted.consider(essence, &other_main, other, thousandths);
+            default.consider(essence, &usual_main, usual, thousandths);
         }
     }
-    json.thousandths > html.thousandths
+    wanted.thousandths > default.thousandths
 }
 
 /// The quality of one media type: that of the most specific range.

@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write};
 
+use attestamp_attestation::Assurance;
 use bytes::Bytes;
 use hyper::{
     Response, StatusCode,
@@ -72,6 +73,7 @@ fn write_page(html: &mut String, tsus: &[TsuView], readiness: &Readiness, url: &
     write_state(html, readiness)?;
     write_tsus(html, tsus)?;
     write_commands(html, tsus, url)?;
+    write_custody(html, tsus)?;
     write!(
         html,
         "<footer><a href=\"tsa\">TSUs as JSON</a> · <a href=\"readyz\">readiness</a> · \
@@ -131,16 +133,51 @@ fn write_tsus(html: &mut String, tsus: &[TsuView]) -> fmt::Result {
         for (at, policy) in summary.policies.iter().enumerate() {
             write!(html, "{}{}", if at == 0 { "" } else { "<br>" }, Escaped(policy))?;
         }
-        writeln!(
+        write!(
             html,
-            "</td><td>{} s</td><td>{}</td><td><a href=\"{}\">chain</a>, <a href=\"{}\">root</a></td></tr>",
+            "</td><td>{} s</td><td>{}</td><td><a href=\"{}\">chain</a>, <a href=\"{}\">root</a>",
             summary.accuracy_seconds,
             Escaped(summary.key_not_after.split('T').next().unwrap_or_default()),
             Escaped(&tsu.chain()),
             Escaped(&tsu.root)
         )?;
+        if let Some(attestation) = tsu.attestation() {
+            write!(html, ", <a href=\"{}\">attestation</a>", Escaped(&attestation))?;
+        }
+        html.push_str("</td></tr>\n");
     }
     html.push_str("</table></div>\n");
+    Ok(())
+}
+
+/// Where the keys are, on whose word, and how to check it.
+fn write_custody(html: &mut String, tsus: &[TsuView]) -> fmt::Result {
+    html.push_str("<h2>Where the keys are</h2>\n");
+    let of = |assurance| tsus.iter().filter(|tsu| tsu.assurance == Some(assurance)).count();
+    let (by_host, by_device) = (of(Assurance::HostAsserted), of(Assurance::DeviceSigned));
+    if by_host + by_device == 0 {
+        html.push_str("<p>No key is attested: nothing here says where the keys are.</p>\n");
+        return Ok(());
+    }
+    html.push_str(
+        "<p>The keys are attested: an <a href=\"attestation/bundle.tar\">archive of attestations</a> says of each in which \
+         token it is, whether it was generated there, whether it can leave it, and what it may be used for. ",
+    );
+    html.push_str(match (by_host, by_device) {
+        (0, _) => "The device itself signed that (<em>deviceSigned</em>).</p>\n",
+        (_, 0) => {
+            "All of it is the word of this server (<em>hostAsserted</em>), which could have made the token sign anything. \
+             It does not hold against somebody who controls the server.</p>\n"
+        }
+        (_, _) => {
+            "Some of it the device itself signed (<em>deviceSigned</em>); the rest is the word of this server \
+             (<em>hostAsserted</em>) and does not hold against somebody who controls it.</p>\n"
+        }
+    });
+    html.push_str(
+        "<p>Check it with the device root that the operator gave you by another way:</p>\n\
+         <pre><code>attestamp attest verify attestation-bundle.tar --root device-root.pem</code></pre>\n",
+    );
     Ok(())
 }
 
@@ -248,7 +285,7 @@ mod tests {
             certificate_serial: "01".to_owned(),
             ready: true,
         };
-        TsuView { summary, kind, root: root.to_owned() }
+        TsuView { summary, kind, root: root.to_owned(), assurance: None }
     }
 
     fn classical() -> TsuView {
@@ -273,6 +310,25 @@ mod tests {
     fn unassured_time_is_said_plainly() {
         assert!(html(&[classical()], false).contains("The time is not assured."));
         assert!(!html(&[classical()], true).contains("not assured"));
+    }
+
+    #[test]
+    fn it_says_on_whose_word_the_keys_are_attested() {
+        let with = |assurances: &[Option<Assurance>]| {
+            let tsus: Vec<_> =
+                assurances.iter().map(|assurance| TsuView { assurance: *assurance, ..classical() }).collect();
+            html(&tsus, true)
+        };
+        let (host, device) = (Some(Assurance::HostAsserted), Some(Assurance::DeviceSigned));
+        assert!(with(&[None]).contains("No key is attested"));
+        assert!(!with(&[None]).contains("attestation/keys/"));
+        let asserted = with(&[host, None]);
+        assert!(asserted.contains("hostAsserted") && !asserted.contains("deviceSigned"), "{asserted}");
+        assert!(asserted.contains("<a href=\"attestation/keys/default\">attestation</a>"), "{asserted}");
+        let signed = with(&[device]);
+        assert!(signed.contains("deviceSigned") && !signed.contains("hostAsserted"), "{signed}");
+        let both = with(&[host, device]);
+        assert!(both.contains("deviceSigned") && both.contains("hostAsserted"), "{both}");
     }
 
     #[test]
@@ -329,7 +385,7 @@ mod tests {
         let html = html(&[classical(), post_quantum(), classical()], false);
         for element in [
             "html", "head", "body", "table", "tr", "td", "ul", "li", "pre", "footer", "div", "p", "h2",
-            "code", "a",
+            "code", "a", "em",
         ] {
             let opened =
                 html.matches(&format!("<{element}>")).count() + html.matches(&format!("<{element} ")).count();

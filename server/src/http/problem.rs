@@ -29,6 +29,20 @@ pub(crate) enum Problem {
     NotFound,
     /// 404: no TSU of this name.
     UnknownTsu,
+    /// 404: no attested key of this name.
+    UnknownKey,
+    /// 404: no attestation keys here, or none of that chain.
+    NoAttestation,
+    /// 400: a parameter behind the path that is not known, doubled, or has a value that is not possible.
+    WrongParameter { expected: &'static str },
+    /// 403: the operator allows no attestations with a nonce.
+    NoFreshAttestation,
+    /// 409: the key is used no more, or is in a token that is not attested.
+    NotAttestedNow,
+    /// 429: the budget of all clients is spent.
+    TooManyAttestations { retry_after_seconds: u32 },
+    /// 503: the token, or a file, did not do.
+    AttestationFailed,
     /// 405, with the methods allowed.
     MethodNotAllowed { allow: &'static str },
     /// 408: the body did not come in time.
@@ -60,13 +74,18 @@ impl Problem {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::IncompleteBody => StatusCode::BAD_REQUEST,
-            Self::NotFound | Self::UnknownTsu => StatusCode::NOT_FOUND,
+            Self::WrongParameter { .. } => StatusCode::BAD_REQUEST,
+            Self::NoFreshAttestation => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::UnknownTsu | Self::UnknownKey | Self::NoAttestation => {
+                StatusCode::NOT_FOUND
+            }
+            Self::NotAttestedNow => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMediaType | Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyRequests { .. } | Self::TooManyAttestations { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy { .. } | Self::AttestationFailed => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -76,6 +95,13 @@ impl Problem {
             Self::IncompleteBody => "incomplete-body",
             Self::NotFound => "not-found",
             Self::UnknownTsu => "unknown-tsu",
+            Self::UnknownKey => "unknown-key",
+            Self::NoAttestation => "no-attestation",
+            Self::WrongParameter { .. } => "wrong-parameter",
+            Self::NoFreshAttestation => "no-fresh-attestation",
+            Self::NotAttestedNow => "not-attested-now",
+            Self::TooManyAttestations { .. } => "too-many-attestations",
+            Self::AttestationFailed => "attestation-failed",
             Self::MethodNotAllowed { .. } => "method-not-allowed",
             Self::BodyTooSlow => "body-too-slow",
             Self::BodyTooLarge { .. } => "body-too-large",
@@ -91,6 +117,29 @@ impl Problem {
             Self::IncompleteBody => "The request body ended early or was not well formed.".to_owned(),
             Self::NotFound => "There is nothing here. GET / shows what this server offers.".to_owned(),
             Self::UnknownTsu => "There is no TSU of this name. GET /tsa lists the TSUs.".to_owned(),
+            Self::UnknownKey => {
+                "There is no attested key of this name or id. GET /attestation/keys lists them.".to_owned()
+            }
+            Self::NoAttestation => {
+                "This server has no attestation keys for that chain. GET /attestation/keys lists what is attested."
+                    .to_owned()
+            }
+            Self::WrongParameter { expected } => format!("The query of this address is not usable: {expected}."),
+            Self::NoFreshAttestation => {
+                "This server makes no attestations with a nonce. Without one, the stored attestation is served."
+                    .to_owned()
+            }
+            Self::NotAttestedNow => {
+                "This key cannot be attested afresh: it is used no more. Without a nonce, its last attestation is served."
+                    .to_owned()
+            }
+            Self::TooManyAttestations { retry_after_seconds } => format!(
+                "All clients together have asked for as many attestations as the operator allows. Try again in \
+                 {retry_after_seconds} s; the stored attestation needs no nonce."
+            ),
+            Self::AttestationFailed => {
+                "The attestation could not be made; the server's log says why. Try again later.".to_owned()
+            }
             Self::MethodNotAllowed { allow } => format!("Allowed here: {allow}."),
             Self::BodyTooSlow => "The request body did not arrive in time.".to_owned(),
             Self::BodyTooLarge { limit_bytes } => format!(
@@ -131,7 +180,9 @@ impl Problem {
             Self::MethodNotAllowed { allow } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
-            Self::TooManyRequests { retry_after_seconds } | Self::Busy { retry_after_seconds } => {
+            Self::TooManyRequests { retry_after_seconds }
+            | Self::TooManyAttestations { retry_after_seconds }
+            | Self::Busy { retry_after_seconds } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));
             }
             Self::WrongMediaType => {
@@ -144,7 +195,15 @@ impl Problem {
             Self::BodyTooSlow | Self::IncompleteBody => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::NotFound | Self::UnknownTsu | Self::BodyTooLarge { .. } => {}
+            Self::NotFound
+            | Self::UnknownTsu
+            | Self::UnknownKey
+            | Self::NoAttestation
+            | Self::WrongParameter { .. }
+            | Self::NoFreshAttestation
+            | Self::NotAttestedNow
+            | Self::AttestationFailed
+            | Self::BodyTooLarge { .. } => {}
         }
         response
     }

@@ -12,6 +12,9 @@ use std::{
 
 use super::{address::AddressGroup, limits::AddressRate};
 
+/// Cells for requests that few clients make; 32 KiB.
+const FEW_CELLS: usize = 1 << 12;
+
 /// Cells; two tables' worth of addresses before sharing becomes likely. 512 KiB.
 const CELLS: usize = 1 << 16;
 
@@ -28,12 +31,20 @@ pub(crate) struct RateLimiter {
 
 impl RateLimiter {
     pub(crate) fn new(rate: AddressRate) -> Self {
-        let interval = 1_000_000_000 / u64::from(rate.requests_per_second.max(1));
+        Self::every(1_000_000_000 / u64::from(rate.requests_per_second.max(1)), rate.burst, CELLS)
+    }
+
+    /// For requests that are counted by the minute, a minute's worth of which may come at once.
+    pub(crate) fn per_minute(requests: u32) -> Self {
+        Self::every(60_000_000_000 / u64::from(requests.max(1)), requests, FEW_CELLS)
+    }
+
+    fn every(interval: u64, burst: u32, cells: usize) -> Self {
         Self {
-            cells: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
+            cells: (0..cells).map(|_| AtomicU64::new(0)).collect(),
             hashes: [RandomState::new(), RandomState::new()],
             interval,
-            tolerance: interval * u64::from(rate.burst.max(1) - 1),
+            tolerance: interval * u64::from(burst.max(1) - 1),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A client's path never becomes a label or a log field (sigstore's CVE-2026-49835 grew memory so). Paths are compared as
 //! they come, without percent-decoding: no name of ours needs it.
 
+use attestamp_attestation::ChainKind;
 use hyper::Method;
 
 /// Longest file name under `/pki/`.
@@ -23,6 +24,14 @@ pub(crate) enum Target<'a> {
     Chain(&'a str),
     /// `/pki/{file}`
     PkiFile(&'a str),
+    /// `/attestation/keys`
+    AttestedKeys,
+    /// `/attestation/keys/{key}`
+    Attestation(&'a str),
+    /// `/attestation/chain.pem`, `/attestation/pq-chain.pem`
+    AttestationChain(ChainKind),
+    /// `/attestation/bundle.tar`
+    AttestationBundle,
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -46,6 +55,8 @@ pub enum Route {
     Certificate,
     /// Files under `/pki/`.
     Pki,
+    /// `GET /attestation/…`
+    Attestation,
     /// `GET /healthz`
     Health,
     /// `GET /readyz`
@@ -60,11 +71,12 @@ pub enum Route {
 
 impl Route {
     /// All of them, in the order of their metric series.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Stamp,
         Self::Tsus,
         Self::Certificate,
         Self::Pki,
+        Self::Attestation,
         Self::Health,
         Self::Ready,
         Self::Metrics,
@@ -80,6 +92,7 @@ impl Route {
             Self::Tsus => "tsus",
             Self::Certificate => "certificate",
             Self::Pki => "pki",
+            Self::Attestation => "attestation",
             Self::Health => "healthz",
             Self::Ready => "readyz",
             Self::Metrics => "metrics",
@@ -92,7 +105,13 @@ impl Route {
     pub(crate) const fn is_probe(self) -> bool {
         match self {
             Self::Health | Self::Ready | Self::Metrics => true,
-            Self::Stamp | Self::Tsus | Self::Certificate | Self::Pki | Self::Page | Self::Other => false,
+            Self::Stamp
+            | Self::Tsus
+            | Self::Certificate
+            | Self::Pki
+            | Self::Attestation
+            | Self::Page
+            | Self::Other => false,
         }
     }
 }
@@ -106,10 +125,21 @@ impl<'a> Target<'a> {
             "/readyz" => return Self::Ready,
             "/metrics" => return Self::Metrics,
             "/page.css" => return Self::Style,
+            "/attestation/keys" => return Self::AttestedKeys,
+            "/attestation/bundle.tar" => return Self::AttestationBundle,
             _ => {}
         }
         if let Some(name) = path.strip_prefix("/pki/") {
             return if plain_file_name(name) { Self::PkiFile(name) } else { Self::Unknown };
+        }
+        if let Some(name) = path.strip_prefix("/attestation/") {
+            if let Some(kind) = ChainKind::ALL.into_iter().find(|kind| kind.chain_file() == name) {
+                return Self::AttestationChain(kind);
+            }
+            return match name.strip_prefix("keys/") {
+                Some(key) if !key.is_empty() && !key.contains('/') => Self::Attestation(key),
+                Some(_) | None => Self::Unknown,
+            };
         }
         let Some(rest) = path.strip_prefix("/tsa/") else { return Self::Unknown };
         match rest.split_once('/') {
@@ -128,6 +158,10 @@ impl<'a> Target<'a> {
             Self::Certificate(_)
             | Self::Chain(_)
             | Self::PkiFile(_)
+            | Self::AttestedKeys
+            | Self::Attestation(_)
+            | Self::AttestationChain(_)
+            | Self::AttestationBundle
             | Self::Health
             | Self::Ready
             | Self::Metrics
@@ -147,6 +181,13 @@ impl<'a> Target<'a> {
                 Route::Certificate
             }
             (Self::PkiFile(_), MethodLabel::Get | MethodLabel::Head) => Route::Pki,
+            (
+                Self::AttestedKeys
+                | Self::Attestation(_)
+                | Self::AttestationChain(_)
+                | Self::AttestationBundle,
+                MethodLabel::Get | MethodLabel::Head,
+            ) => Route::Attestation,
             (Self::Health, MethodLabel::Get | MethodLabel::Head) => Route::Health,
             (Self::Ready, MethodLabel::Get | MethodLabel::Head) => Route::Ready,
             (Self::Metrics, MethodLabel::Get | MethodLabel::Head) => Route::Metrics,
@@ -208,6 +249,15 @@ mod tests {
             ("/tsa/rsa/certificate.pem", Target::Certificate("rsa")),
             ("/tsa/rsa/chain.pem", Target::Chain("rsa")),
             ("/pki/root.pem", Target::PkiFile("root.pem")),
+            ("/attestation/keys", Target::AttestedKeys),
+            ("/attestation/keys/rsa", Target::Attestation("rsa")),
+            ("/attestation/chain.pem", Target::AttestationChain(ChainKind::Classical)),
+            ("/attestation/pq-chain.pem", Target::AttestationChain(ChainKind::PostQuantum)),
+            ("/attestation/bundle.tar", Target::AttestationBundle),
+            ("/attestation/", Target::Unknown),
+            ("/attestation/keys/", Target::Unknown),
+            ("/attestation/keys/a/b", Target::Unknown),
+            ("/attestation/other.pem", Target::Unknown),
             ("/healthz", Target::Health),
             ("/tsa/", Target::Unknown),
             ("/tsa//chain.pem", Target::Unknown),

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::{
+    attestation,
     backend::{Backend, RequestId, StampRequest},
     body,
     media_type::{is_timestamp_query, is_unencoded, prefers_json},
@@ -56,9 +57,21 @@ pub(crate) async fn answer<B: Backend>(
     let has_body = !body.is_end_stream();
     let request_bytes = body.size_hint().exact();
 
-    let answered = match check(&connection, target, method, route) {
+    let checked = check(&connection, target, method, route).and_then(|()| {
+        if route == Route::Attestation {
+            check_attestation(&connection, method, parts.uri.query())
+        } else {
+            Ok(())
+        }
+    });
+    let answered = match checked {
         Err(problem) => Err(problem),
         Ok(()) if route == Route::Stamp => stamp(&connection, id, &parts, body, target).await,
+        Ok(()) if route == Route::Attestation => {
+            let url = public_url(&connection, &parts);
+            let backend = &connection.server.backend;
+            attestation::show(backend, &parts, target, &url).await.map(|response| (response, "ok"))
+        }
         Ok(()) => show(&connection, &parts, target).map(|response| (response, "ok")),
     };
     let known_tsu = match (&answered, target) {
@@ -120,6 +133,22 @@ fn check<B: Backend>(
     Ok(())
 }
 
+/// An attestation with a nonce has to be made: not for nothing, and not for one client alone.
+fn check_attestation<B: Backend>(
+    connection: &Connection<B>,
+    method: MethodLabel,
+    query: Option<&str>,
+) -> Result<(), Problem> {
+    if !attestation::Query::is_fresh(query) {
+        return Ok(());
+    }
+    if method == MethodLabel::Head {
+        return Err(Problem::MethodNotAllowed { allow: "GET" });
+    }
+    let taken = connection.server.take_attestation(connection.address);
+    taken.map_err(|retry_after_seconds| Problem::TooManyRequests { retry_after_seconds })
+}
+
 async fn stamp<B: Backend>(
     connection: &Connection<B>,
     id: RequestId,
@@ -178,7 +207,11 @@ fn show<B: Backend>(
         }
         // `check` has answered these already.
         Target::Tsu(_) => Err(Problem::MethodNotAllowed { allow: "POST" }),
-        Target::Unknown => Err(Problem::NotFound),
+        Target::AttestedKeys
+        | Target::Attestation(_)
+        | Target::AttestationChain(_)
+        | Target::AttestationBundle
+        | Target::Unknown => Err(Problem::NotFound),
     }
 }
 
@@ -205,7 +238,7 @@ fn public_url<B: Backend>(connection: &Connection<B>, parts: &Parts) -> PublicUr
     connection.server.public_url.clone().unwrap_or_else(of_request)
 }
 
-fn json<T: Serialize>(status: StatusCode, document: &T) -> Response<Reply> {
+pub(super) fn json<T: Serialize>(status: StatusCode, document: &T) -> Response<Reply> {
     // Maps have string keys and numbers are finite: nothing in these documents can fail to serialise.
     let body = serde_json::to_vec(document).unwrap_or_default();
     reply(status, JSON, Bytes::from(body))

@@ -38,6 +38,7 @@ pub(crate) struct Server<B> {
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) protocol: auto::Builder<TokioExecutor>,
     rate: Option<RateLimiter>,
+    attestation_rate: Option<RateLimiter>,
     started: Instant,
     run: u32,
     sequence: AtomicU64,
@@ -67,6 +68,7 @@ impl<B> Server<B> {
             public_url,
             protocol: protocol(&limits),
             rate: limits.address_rate.map(RateLimiter::new),
+            attestation_rate: limits.attestations_per_minute.map(RateLimiter::per_minute),
             limits,
             started: Instant::now(),
             // Names requests in the log and protects nothing: without randomness, runs only share their names.
@@ -82,6 +84,11 @@ impl<B> Server<B> {
     /// Takes one request of this address, or says after how many seconds there will be room.
     pub(crate) fn take_rate(&self, address: AddressGroup) -> Result<(), u32> {
         self.rate.as_ref().map_or(Ok(()), |rate| rate.take(address, self.started.elapsed()))
+    }
+
+    /// As [`Server::take_rate`], for an attestation that has to be made.
+    pub(crate) fn take_attestation(&self, address: AddressGroup) -> Result<(), u32> {
+        self.attestation_rate.as_ref().map_or(Ok(()), |rate| rate.take(address, self.started.elapsed()))
     }
 }
 

@@ -3,10 +3,12 @@
 //! A client that wants a post-quantum timestamp, or must not get one, finds the TSU here, and the root that its tokens
 //! are held against. The root's address is a convenience: whoever trusts it must have it by another way.
 
+use attestamp_attestation::Assurance;
 use attestamp_certs::pem::certificates_from_pem;
 use attestamp_hsm::KeyAlgorithm;
 use serde::Serialize;
 
+use super::attestation::assurance_name;
 use super::backend::Backend;
 use super::origin::PublicUrl;
 use crate::authority::TsuSummary;
@@ -43,6 +45,8 @@ pub(crate) struct TsuView {
     pub(crate) kind: Kind,
     /// The root, alone or with other roots; the TSU's whole chain where the server has no file with its root.
     pub(crate) root: String,
+    /// On whose word its key is attested; `None` where it is not.
+    pub(crate) assurance: Option<Assurance>,
 }
 
 /// A member of `tsus` in `GET /tsa`.
@@ -55,14 +59,22 @@ struct Document<'a> {
     url: String,
     chain_url: String,
     root_url: String,
+    /// Where its key's attestation is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation_url: Option<String>,
+    /// `hostAsserted` or `deviceSigned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation_assurance: Option<&'static str>,
 }
 
 impl TsuView {
     /// All TSUs, the default first.
     pub(crate) fn all(backend: &impl Backend) -> Vec<Self> {
+        let attestations = backend.attestations();
         let view = |summary: TsuSummary| {
             let (kind, root) = (Kind::of(&summary.algorithm), root_path(backend, &summary.name));
-            Self { summary, kind, root }
+            let claims = attestations.keys.get(&summary.name).and_then(|key| key.claims.as_ref());
+            Self { summary, kind, root, assurance: claims.map(|claims| claims.assurance) }
         };
         backend.tsus().into_iter().map(view).collect()
     }
@@ -70,6 +82,11 @@ impl TsuView {
     /// Where its requests go: the default TSU answers without being named.
     pub(crate) fn path(&self) -> String {
         if self.summary.default { "tsa".to_owned() } else { format!("tsa/{}", self.summary.name) }
+    }
+
+    /// The path of its key's attestation, if there is one.
+    pub(crate) fn attestation(&self) -> Option<String> {
+        self.assurance.map(|_| format!("attestation/keys/{}", self.summary.name))
     }
 
     /// The path of its chain.
@@ -91,6 +108,8 @@ pub(crate) fn documents(tsus: &[TsuView], url: &PublicUrl) -> serde_json::Value 
             url: format!("{url}/tsa/{}", tsu.summary.name),
             chain_url: format!("{url}/{}", tsu.chain()),
             root_url: format!("{url}/{}", tsu.root),
+            attestation_url: tsu.attestation().map(|path| format!("{url}/{path}")),
+            attestation_assurance: tsu.assurance.map(assurance_name),
         };
         // Keys are strings and numbers are finite: nothing in it can fail to serialise.
         serde_json::to_value(document).unwrap_or_default()

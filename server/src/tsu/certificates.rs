@@ -81,7 +81,7 @@ pub struct CertificateChain {
 
 impl CertificateChain {
     /// Reads the chain of TSU `name`.
-    pub(super) fn load(name: &str, folder: &Layout, now: UnixTime) -> Result<Self, TsuError> {
+    pub(crate) fn load(name: &str, folder: &Layout, now: UnixTime) -> Result<Self, TsuError> {
         let path = folder.tsu_chain(name);
         match path.try_exists() {
             Ok(false) => Err(TsuError::NoCertificate { name: name.into() }),

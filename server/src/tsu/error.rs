@@ -1,5 +1,6 @@
 //! Why a TSU does not start, does not issue, or has no signature.
 
+use attestamp_attestation::Shortcoming;
 use attestamp_certs::UnixTime;
 use attestamp_hsm::{HsmError, KeyAlgorithm, SignError};
 use attestamp_tsa::TemplateError;
@@ -34,6 +35,18 @@ pub enum TsuError {
     /// Certificate and key are of different algorithms, or the profile does not fit the certificate.
     #[error("its profile and its certificate do not fit each other")]
     Template(#[from] TemplateError),
+    /// The token does not say of the key what an auditor asks for (D6).
+    #[error(
+        "the token does not vouch for its key: {}. Make a TSU with a new key (`attestamp tsu new`), or set accept-unattested = \
+         true in [tsu.{name}]: it issues then, and its attestation and /readyz say so",
+        Listed(shortcomings)
+    )]
+    Unattested {
+        /// The TSU's name.
+        name: Box<str>,
+        /// What is missing, one at least.
+        shortcomings: Vec<Shortcoming>,
+    },
     /// The certificate is for another key.
     #[error(
         "the certificate {certificate_path} is for another key than {key}: import the certificate that was issued for this \
@@ -107,4 +120,17 @@ pub enum SignFault {
     /// The token did not sign.
     #[error(transparent)]
     Failed(#[from] SignError),
+}
+
+/// Writes what a key lacks, one after the other.
+#[derive(Debug)]
+pub(crate) struct Listed<'a>(pub(crate) &'a [Shortcoming]);
+
+impl std::fmt::Display for Listed<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, shortcoming) in self.0.iter().enumerate() {
+            write!(formatter, "{}{shortcoming}", if at == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
 }

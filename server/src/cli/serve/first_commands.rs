@@ -60,7 +60,7 @@ mod tests {
             certificate_serial: String::new(),
             ready: true,
         };
-        TsuView { summary, kind, root: root.to_owned() }
+        TsuView { summary, kind, root: root.to_owned(), assurance: None }
     }
 
     fn printed(tsus: &[TsuView]) -> String {
