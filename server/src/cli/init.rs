@@ -8,19 +8,28 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use attestamp_attestation::ChainKind;
 use attestamp_hsm::{
     HsmError, KeyAlgorithm, KeyInfo, Module, ModuleSource, Pin, PinSource, Pkcs11Uri, Token,
 };
 use clap::{Args, ValueEnum};
 
+mod plan;
+mod transcript;
+
+use plan::Plan;
+use transcript::Ceremony;
+
 use super::options::shell_word;
+use crate::attestation::hierarchy::{ChainKey, DeviceRoot};
+use crate::attestation::{Attester, Moment, stored};
 use crate::clock::{ClockMode, SystemTimeSource};
 use crate::config::Config;
 use crate::config::template::{self, TokenTable, TsuTable};
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
 use crate::hierarchy::{Family, Maker, Organization, TsuLife};
 use crate::tokens::Tokens;
-use crate::{clock, crl};
+use crate::{attestation, clock, crl};
 
 /// Name of the token in the configuration that `init` writes.
 const TOKEN_NAME: &str = "main";
@@ -30,9 +39,18 @@ const TOKEN_LABEL: &str = "attestamp";
 /// Options of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
+    /// Run a key ceremony from this plan, in place of all other options, and write a signed transcript (docs/ceremony.md)
+    #[arg(long, value_name = "PLAN.toml", conflicts_with_all = OPTIONS_OF_PLANS)]
+    ceremony: Option<PathBuf>,
     /// Make no certification authority: the TSUs wait for certificates of yours (`tsu csr`, `tsu import`)
     #[arg(long)]
     external_ca: bool,
+    /// Make no device root: write a request for the device's certificate, which a CA of yours signs (`attest import`)
+    #[arg(long)]
+    device_root_csr: bool,
+    /// Destroy the device root's key once it has signed the device's certificate; it is not needed afterwards
+    #[arg(long, conflicts_with = "device_root_csr")]
+    destroy_device_root_key: bool,
     /// A TSU to make and the algorithm of its key; repeat for more [default: default:p-256 rsa:rsa-3072 pq:ml-dsa-65,
     /// the last where the token has ML-DSA]
     #[arg(long = "tsu", value_name = "NAME:ALGORITHM", value_parser = parse_tsu)]
@@ -66,11 +84,30 @@ pub struct InitArgs {
     module: Option<PathBuf>,
     /// Which of the module's tokens, as `pkcs11:token=LABEL`
     #[arg(long, value_name = "URI", requires = "module")]
-    token_uri: Option<Pkcs11Uri>,
+    token_uri: Option<String>,
     /// File with the token's PIN; it stays where it is
     #[arg(long, value_name = "FILE", requires = "module")]
     pin_file: Option<PathBuf>,
 }
+
+/// What a plan says in the place of the command line.
+const OPTIONS_OF_PLANS: [&str; 15] = [
+    "external_ca",
+    "device_root_csr",
+    "destroy_device_root_key",
+    "tsus",
+    "public_url",
+    "organization",
+    "country",
+    "organization_identifier",
+    "policy",
+    "certificate_days",
+    "key_usage_days",
+    "clock",
+    "module",
+    "token_uri",
+    "pin_file",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ClockArg {
@@ -100,6 +137,14 @@ fn parse_tsu(text: &str) -> Result<NewTsu, String> {
 /// What stopped it. What it had made is removed then, but for keys in an HSM, which are named.
 pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> {
     data_folder::restrict_file_permissions();
+    let mut ceremony = None;
+    if let Some(path) = &args.ceremony {
+        let (plan, plan_text) = Plan::read(path)?;
+        args = plan.arguments().with_context(|| path.display().to_string())?;
+        let begun = Ceremony { plan, plan_text, begun_at: clock::system_time() };
+        begun.announce();
+        ceremony = Some(begun);
+    }
     if args.key_usage_days >= args.certificate_days {
         bail!("--key-usage-days must be less than --certificate-days (EN 319 421 7.6.7-02)");
     }
@@ -107,10 +152,12 @@ pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> 
     if let Some(twice) = args.tsus.iter().find(|tsu| !names.insert(&tsu.name)) {
         bail!("--tsu names `{}` twice: give each TSU a name of its own", twice.name);
     }
+    // Before a folder is made that would be left over.
+    token_uri(&args)?;
     let root = super::data_path(data)?;
     let was_there = root.exists();
     let folder = DataFolder::create(&root)?;
-    match make(folder.layout(), &mut args).and_then(|()| Ok(folder.complete()?)) {
+    match make(folder.layout(), &mut args, ceremony.as_ref()).and_then(|()| Ok(folder.complete()?)) {
         Ok(()) => {
             conclude(folder.layout(), &args);
             Ok(ExitCode::SUCCESS)
@@ -125,8 +172,9 @@ pub fn run(data: Option<&Path>, mut args: InitArgs) -> anyhow::Result<ExitCode> 
     }
 }
 
-fn make(layout: &Layout, args: &mut InitArgs) -> anyhow::Result<()> {
-    let (token, token_table) = prepare_token(layout, args)?;
+fn make(layout: &Layout, args: &mut InitArgs, ceremony: Option<&Ceremony>) -> anyhow::Result<()> {
+    let token_uri = token_uri(args)?;
+    let (token, token_table) = prepare_token(layout, args, token_uri.as_ref())?;
     if args.tsus.is_empty() {
         args.tsus = default_tsus(&token)?;
     }
@@ -134,10 +182,14 @@ fn make(layout: &Layout, args: &mut InitArgs) -> anyhow::Result<()> {
         token.check_mechanisms(tsu.algorithm)?;
     }
     let before: Vec<_> = token.keys()?.into_iter().map(|key| key.id).collect();
-    make_in(layout, args, &token, &token_table).map_err(|error| {
+    let made = make_in(layout, args, &token, &token_table).and_then(|chain_keys| {
+        let Some(ceremony) = ceremony else { return Ok(()) };
+        transcript::write(layout, ceremony, &token, &before, &chain_keys)
+    });
+    made.map_err(|error| {
         // The embedded token goes with the folder; what is in an HSM may be another program's by now.
         let left = token.keys().unwrap_or_default().into_iter().filter(|key| !before.contains(&key.id));
-        let uri = |key: KeyInfo| args.token_uri.clone().map(|token| token.with_id(key.id).to_string());
+        let uri = |key: KeyInfo| token_uri.clone().map(|token| token.with_id(key.id).to_string());
         let uris: Vec<_> = left.filter_map(uri).collect();
         match uris.is_empty() {
             true => error,
@@ -161,7 +213,12 @@ fn default_tsus(token: &Token) -> anyhow::Result<Vec<NewTsu>> {
 }
 
 /// Makes keys and certificates, and the configuration when all else is there.
-fn make_in(layout: &Layout, args: &InitArgs, token: &Token, token_table: &str) -> anyhow::Result<()> {
+fn make_in(
+    layout: &Layout,
+    args: &InitArgs,
+    token: &Token,
+    token_table: &str,
+) -> anyhow::Result<Vec<ChainKey>> {
     let now = clock::system_time();
     let organization = Organization {
         country: args.country.clone(),
@@ -208,16 +265,42 @@ fn make_in(layout: &Layout, args: &InitArgs, token: &Token, token_table: &str) -
             super::tsu::issue_certificate(&maker, &config, &tsu.name, &key.info, life)?;
         }
     }
+    say("making the keys that attest the others");
+    let root = match args.device_root_csr {
+        true => DeviceRoot::External,
+        false => DeviceRoot::Own { destroy_key: args.destroy_device_root_key },
+    };
+    let chains = attestation::hierarchy::make(&maker, root)?;
+    if let Some(missing) = &chains.post_quantum_missing {
+        say(&format!("no post-quantum attestation is made: {missing}"));
+    }
+    text.push_str(&chains.table);
     let config = Config::parse(&text, &layout.config_file(), layout)?;
     let mut tokens = Tokens::default();
     crl::reissue_due(layout, &config, &mut tokens, now)?;
+    if let Some(attester) = Attester::open(layout, &config, &mut tokens)? {
+        for key in attestation::attested_keys(layout, &config, now) {
+            stored::renew_if_changed(layout, &attester, &key, Moment::unassured(now))?;
+        }
+    }
     write_atomically(&layout.config_file(), text.as_bytes(), FILE_MODE)
-        .with_context(|| format!("cannot write {}", layout.config_file().display()))
+        .with_context(|| format!("cannot write {}", layout.config_file().display()))?;
+    Ok(chains.keys)
+}
+
+/// `--token-uri`. Not read by the command line's own means, which repeat a value that is wrong: some write a PIN into it.
+fn token_uri(args: &InitArgs) -> anyhow::Result<Option<Pkcs11Uri>> {
+    let uri = args.token_uri.as_deref().map(str::parse).transpose();
+    uri.context("--token-uri is not a PKCS#11 URI of a token (RFC 7512), as pkcs11:token=LABEL")
 }
 
 /// The token to make keys in, and its table in the configuration.
-fn prepare_token(layout: &Layout, args: &InitArgs) -> anyhow::Result<(Token, String)> {
-    if let (Some(path), Some(uri), Some(pin_file)) = (&args.module, &args.token_uri, &args.pin_file) {
+fn prepare_token(
+    layout: &Layout,
+    args: &InitArgs,
+    token_uri: Option<&Pkcs11Uri>,
+) -> anyhow::Result<(Token, String)> {
+    if let (Some(path), Some(uri), Some(pin_file)) = (&args.module, token_uri, &args.pin_file) {
         let path = std::path::absolute(path)?;
         let pin_file = std::path::absolute(pin_file)?;
         let pin = PinSource::File(pin_file.clone()).read()?;
@@ -266,6 +349,24 @@ fn conclude(layout: &Layout, args: &InitArgs) {
     }
     if args.policy == "2.999" || args.policy.starts_with("2.999.") {
         say("the policy OIDs are examples under 2.999: set default-policy in attestamp.toml to your own");
+    }
+    if args.device_root_csr {
+        say(&format!(
+            "next: have {} signed by your CA, and `{command} attest import CHAIN.pem`",
+            layout.attestation_file(ChainKind::Classical, "device.csr").display()
+        ));
+        let pq = layout.attestation_file(ChainKind::PostQuantum, "device.csr");
+        if pq.exists() {
+            say(&format!(
+                "next: have {} signed too, and `{command} attest import --chain pq CHAIN.pem`",
+                pq.display()
+            ));
+        }
+    } else {
+        say(&format!(
+            "auditors pin {}: give it to them by a way that they trust",
+            layout.attestation_file(ChainKind::Classical, "device-root.pem").display()
+        ));
     }
     if args.external_ca {
         for tsu in &args.tsus {
