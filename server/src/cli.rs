@@ -1,8 +1,9 @@
 //! The command line: what each command is called, and where it is.
 //!
-//! Exit codes: 0 done (for `verify`: holds), 1 not done (for `verify`: does not hold), 2 wrong usage (for `verify`: could
+//! Exit codes: 0 done (for both `verify`: holds), 1 not done (for both: does not hold), 2 wrong usage (for both: could
 //! not be judged). Errors go to standard error as one sentence with its causes; results go to standard output.
 
+pub mod attest;
 pub mod bench;
 pub mod check;
 pub mod init;
@@ -11,6 +12,7 @@ pub mod reload;
 pub mod serve;
 pub mod stamp;
 pub mod status;
+mod text;
 pub mod tsu;
 pub mod verify;
 
@@ -44,7 +46,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a data folder: token, keys, certification authorities, TSUs and configuration
-    Init(init::InitArgs),
+    Init(Box<init::InitArgs>),
     /// Serve timestamps over HTTP
     Serve(serve::ServeArgs),
     /// Check the configuration and every TSU; exit with the reason if one is wrong
@@ -56,6 +58,9 @@ pub enum Command {
     /// List, add and change TSUs
     #[command(subcommand)]
     Tsu(tsu::TsuCommand),
+    /// Attest keys, and verify attestations
+    #[command(subcommand)]
+    Attest(attest::AttestCommand),
     /// Get timestamps for files
     Stamp(stamp::StampArgs),
     /// Verify a timestamp
@@ -81,12 +86,13 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let data = self.data.as_deref();
         match self.command {
-            Command::Init(args) => init::run(data, args),
+            Command::Init(args) => init::run(data, *args),
             Command::Serve(args) => serve::run(data, args),
             Command::Check(args) => check::run(data, &args),
             Command::Status(args) => status::run(data, &args),
             Command::Reload(args) => reload::run(data, &args),
             Command::Tsu(command) => tsu::run(data, command),
+            Command::Attest(command) => attest::run(data, command),
             Command::Stamp(args) => stamp::run(&args),
             Command::Verify(args) => verify::run(args),
             Command::Bench(args) => bench::run(&args),

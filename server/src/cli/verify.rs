@@ -4,8 +4,8 @@
 //! clock is read: the chain is verified at the token's own time, or at `--at`. A token nested in it is judged with it. Three ends, so that scripts need not read
 //! text: 0, the timestamp holds; 1, it does not; 2, it could not be judged, because a file or an option is not usable.
 
-mod inputs;
-mod report;
+pub(super) mod inputs;
+pub(super) mod report;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -195,4 +195,4 @@ fn digest(imprint: &Imprint, of_token: HashAlgorithm) -> anyhow::Result<(Option<
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

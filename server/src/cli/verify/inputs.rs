@@ -110,7 +110,7 @@ impl FromStr for DigestOption {
 }
 
 /// An instant in RFC 3339, or a date, which is its first second in UTC.
-pub(super) fn parse_time(text: &str) -> Result<UnixTime, String> {
+pub(in crate::cli) fn parse_time(text: &str) -> Result<UnixTime, String> {
     let instant = match text.parse::<jiff::civil::Date>() {
         Ok(date) if !text.contains(['T', 't', ' ']) => {
             date.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp())
@@ -125,7 +125,7 @@ pub(super) fn parse_time(text: &str) -> Result<UnixTime, String> {
 }
 
 /// The octets of a response or token; one more than is accepted, so that the verifier names the excess.
-pub(super) fn read_timestamp(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(in crate::cli) fn read_timestamp(path: &Path) -> anyhow::Result<Vec<u8>> {
     read_bounded(path, MAX_TOKEN_OCTETS)
         .with_context(|| format!("cannot read the timestamp {}", path.display()))
 }
@@ -147,12 +147,12 @@ pub(super) fn read_query(path: &Path) -> anyhow::Result<Asked> {
     })
 }
 
-pub(super) fn read_anchors(paths: &[PathBuf]) -> anyhow::Result<TrustAnchors> {
+pub(in crate::cli) fn read_anchors(paths: &[PathBuf]) -> anyhow::Result<TrustAnchors> {
     let certificates = read_certificates(paths)?;
     TrustAnchors::from_certificates(certificates).context("cannot use the certificates of --ca")
 }
 
-pub(super) fn read_certificates(paths: &[PathBuf]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+pub(in crate::cli) fn read_certificates(paths: &[PathBuf]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let mut certificates = Vec::new();
     for path in paths {
         let context = || format!("cannot read certificates from {}", path.display());
@@ -196,7 +196,8 @@ fn hash_stream(mut stream: impl Read, algorithm: HashAlgorithm) -> io::Result<Ve
     }
 }
 
-fn read_bounded(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
+/// The octets of a file that is not longer than this.
+pub(in crate::cli) fn read_bounded(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
     let file = File::open(path)?;
     let mut octets = Vec::new();
     let with_one_more = u64::try_from(limit)?.saturating_add(1);

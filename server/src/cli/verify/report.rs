@@ -3,14 +3,15 @@
 //! Names in certificates and texts of a response are a stranger's: control characters and those that reorder text are
 //! escaped before they reach a terminal.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use attestamp_certs::utc::Utc;
 use attestamp_tsa::verify::{NestedToken, TokenInvalid, VerifiedToken};
 use attestamp_tsa::{TimeStampResp, UtcInstant};
 use serde::Serialize;
+
+use crate::cli::text::{printable, sentence};
+use crate::hex::encode as hexadecimal;
 
 /// The verdict as JSON; fields that do not apply are absent.
 #[derive(Debug, Default, Serialize)]
@@ -191,34 +192,8 @@ fn print_json(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
     writeln!(out)
 }
 
-/// The error and its causes.
-fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// Without what could move a terminal's cursor or turn text around.
-fn printable(text: &str) -> String {
-    let turns_text = |character| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || turns_text(character) {
-            printable.extend(character.escape_unicode());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
-}
-
 /// RFC 3339 with as many digits as there are.
-fn instant(instant: UtcInstant) -> String {
+pub(in crate::cli) fn instant(instant: UtcInstant) -> String {
     let seconds = Utc(instant.unix_time()).to_string();
     if instant.nanoseconds() == 0 {
         return seconds;
@@ -236,23 +211,9 @@ fn plus_or_minus(microseconds: u64) -> String {
     format!("± {seconds}.{} s", fraction.trim_end_matches('0'))
 }
 
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_strangers_text_cannot_move_the_cursor() {
-        assert_eq!(printable("CN=a\u{1b}[2Jb\u{202e}c\n"), "CN=a\\u{1b}[2Jb\\u{202e}c\\u{a}");
-        assert_eq!(printable("CN=Zeitstempel Zürich"), "CN=Zeitstempel Zürich");
-    }
 
     #[test]
     fn instants_and_accuracies_have_no_trailing_zeros() {
@@ -260,6 +221,5 @@ mod tests {
         assert_eq!(instant(UtcInstant::new(1_770_091_506, 120_000_000).unwrap()), "2026-02-03T04:05:06.12Z");
         assert_eq!(plus_or_minus(1_000_000), "± 1 s");
         assert_eq!(plus_or_minus(500), "± 0.0005 s");
-        assert_eq!(hexadecimal(&[0, 0xab]), "00ab");
     }
 }

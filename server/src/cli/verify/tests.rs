@@ -30,10 +30,10 @@ fn parse(arguments: &[&str]) -> Result<VerifyArgs, clap::Error> {
 }
 
 /// A folder with a TSA of `openssl` in it, and `reply.tsr` for `data`.
-struct Folder(TempDir);
+pub(in crate::cli) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(in crate::cli) fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("data", "the data that is stamped\n");
         folder.write("other", "other data\n");
@@ -62,22 +62,22 @@ impl Folder {
         folder
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::cli) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, content: &str) {
+    pub(in crate::cli) fn write(&self, name: &str, content: &str) {
         std::fs::write(self.path(name), content).unwrap();
     }
 
-    fn openssl(&self, arguments: &str) {
+    pub(in crate::cli) fn openssl(&self, arguments: &str) {
         let output =
             Command::new("openssl").args(arguments.split(' ')).current_dir(self.0.path()).output().unwrap();
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The words as arguments; one that begins with `@` is a file of this folder.
-    fn arguments(&self, words: &str) -> Vec<String> {
+    pub(in crate::cli) fn arguments(&self, words: &str) -> Vec<String> {
         words
             .split(' ')
             .map(|word| match word.strip_prefix('@') {
