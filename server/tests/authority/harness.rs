@@ -154,6 +154,6 @@ pub(crate) async fn until(what: impl Fn() -> bool) {
     tokio::time::timeout(PATIENCE, turns).await.expect("it did not happen in time");
 }
 
-fn codes(notes: &[ReadinessNote]) -> Vec<&'static str> {
+pub(crate) fn codes(notes: &[ReadinessNote]) -> Vec<&'static str> {
     notes.iter().map(|note| note.code).collect()
 }

@@ -8,6 +8,7 @@
     reason = "a failed unwrap is a failed test; the allowance in clippy.toml does not reach functions beside the tests"
 )]
 
+mod attest;
 mod stamp;
 
 use std::fs;

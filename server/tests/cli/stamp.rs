@@ -8,16 +8,16 @@ use std::process::{Child, Command, Output, Stdio};
 use super::{PROGRAM, attestamp, errors, run};
 
 /// A server with the TSUs `default` and `pq`, and a folder for its user.
-struct Served {
+pub(super) struct Served {
     server: Child,
-    data: PathBuf,
-    work: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) work: PathBuf,
     url: String,
     _folder: tempfile::TempDir,
 }
 
 impl Served {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (data, work) = (folder.path().join("data"), folder.path().join("work"));
         let init = ["init", "--tsu", "default:p-256", "--tsu", "pq:ml-dsa-65", "--clock", "system"];
@@ -42,11 +42,11 @@ impl Served {
         Self { server, data, work, url, _folder: folder }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
-    fn user(&self, args: &[&str]) -> Output {
+    pub(super) fn user(&self, args: &[&str]) -> Output {
         let output = Command::new(PROGRAM).args(args).current_dir(&self.work).output().unwrap();
         assert!(!errors(&output).contains("panicked at"), "{args:?}: {}", errors(&output));
         output

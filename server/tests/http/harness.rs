@@ -11,7 +11,8 @@ use std::{
 };
 
 use attestamp::{
-    authority::{PkiFile, Readiness, ReadinessNote, TsuSummary},
+    attestation::served::{AttestationFiles, KeyFiles},
+    authority::{AttestRefusal, AttestRequest, Fresh, PkiFile, Readiness, ReadinessNote, TsuSummary},
     http::{Backend, Bound, HttpLimits, ListenerConfig, PublicUrl, ServeConfig, StampRequest, Tls},
     issue::{Outcome, StampOutcome},
     metrics::Metrics,
@@ -121,6 +122,23 @@ impl Backend for Shared {
     fn pki_file(&self, name: &str) -> Option<PkiFile> {
         (name == "root.pem")
             .then(|| PkiFile { content_type: "application/x-pem-file", body: Bytes::from_static(b"root") })
+    }
+
+    fn attestations(&self) -> Arc<AttestationFiles> {
+        let mut files = AttestationFiles::default();
+        files.keys.insert("rsa".to_owned(), KeyFiles::default());
+        Arc::new(files)
+    }
+
+    /// Refuses in the way that the nonce's first octet stands for.
+    async fn attest(&self, request: AttestRequest) -> Result<Fresh, AttestRefusal> {
+        Err(match request.nonce.as_bytes()[0] {
+            1 => AttestRefusal::NotAttested,
+            2 => AttestRefusal::Disabled,
+            3 => AttestRefusal::Limited { retry_after_seconds: 9 },
+            4 => AttestRefusal::Failed,
+            _ => AttestRefusal::NoChain,
+        })
     }
 
     fn readiness(&self) -> Readiness {

@@ -11,6 +11,7 @@
     reason = "a failed unwrap is a failed test; the allowance in clippy.toml does not reach functions beside the tests"
 )]
 
+mod attestation;
 mod floods;
 mod harness;
 mod hostile;
