@@ -6,15 +6,19 @@
 //! fault in our codec cannot hide itself. Tools that are missing fail their tests and name the Debian package.
 //! Newer verifiers than the machine's come from the folder that `scripts/verifiers.sh` fills ([`verifiers`]).
 
+pub mod attestation;
+pub mod auditor;
 pub mod authority;
 pub mod bouncy_castle;
 pub mod certification_authority;
 pub mod connection;
 pub mod data_folder;
 pub mod der;
+pub mod document;
 pub mod forgery;
 pub mod modern_openssl;
 pub mod nested;
+pub mod odd_keys;
 pub mod openssl_ts;
 pub mod parameter_sets;
 pub mod portable_executable;
@@ -23,6 +27,8 @@ pub mod python_cryptography;
 pub mod reply;
 pub mod request;
 pub mod signer_info;
+pub mod softhsm;
 pub mod stamped;
+pub mod token_under_test;
 pub mod tools;
 pub mod verifiers;

@@ -24,6 +24,19 @@ pub fn program() -> Result<&'static Path> {
         .map_err(|message| anyhow!(message.clone()))
 }
 
+/// Path of the embedded token as a PKCS#11 module for other programs, built first if need be.
+///
+/// # Errors
+/// When it does not build.
+pub fn embedded_module() -> Result<&'static Path> {
+    static MODULE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build_module = || Ok(build("--lib")?.join("libattestamp_module.so"));
+    MODULE
+        .get_or_init(|| build_module().map_err(|error: anyhow::Error| format!("{error:#}")))
+        .as_deref()
+        .map_err(|message| anyhow!(message.clone()))
+}
+
 /// A command of the program, with nothing of the tester's own environment that it would read.
 ///
 /// # Errors
@@ -54,6 +67,11 @@ fn locate() -> Result<PathBuf> {
         ensure!(path.is_file(), "ATTESTAMP_PROGRAM names no file: {}", path.display());
         return Ok(path);
     }
+    Ok(build("--bins")?.join("attestamp"))
+}
+
+/// Builds this kind of the workspace's targets, and gives the folder that they are in.
+fn build(targets: &str) -> Result<PathBuf> {
     // target/PROFILE/deps/test-HASH
     let this_test = std::env::current_exe()?;
     let profile_folder = this_test
@@ -66,7 +84,7 @@ fn locate() -> Result<PathBuf> {
         "--quiet",
         "--locked",
         "--workspace",
-        "--bins",
+        targets,
     ]);
     let profile = profile_folder.file_name().and_then(OsStr::to_str).unwrap_or("debug");
     build.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
@@ -82,5 +100,5 @@ fn locate() -> Result<PathBuf> {
         }
     }
     finish(build).context("could not run cargo")?.succeeded().context("attestamp does not build")?;
-    Ok(profile_folder.join("attestamp"))
+    Ok(profile_folder.to_owned())
 }

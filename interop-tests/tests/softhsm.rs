@@ -1,63 +1,33 @@
 //! SoftHSM2 behind the same server: a second PKCS#11 module, reached by its path.
 
-use std::ffi::OsStr;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use attestamp_interop_tests::authority::Authority;
 use attestamp_interop_tests::data_folder::DataFolder;
 use attestamp_interop_tests::openssl_ts::Client;
 use attestamp_interop_tests::reply::{self, failure};
 use attestamp_interop_tests::request::Request;
-use attestamp_interop_tests::tools::{PKCS11_TOOL, SOFTHSM2_UTIL};
-
-const PIN: &str = "softhsm-user-pin";
-
-fn module() -> Result<&'static Path> {
-    ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"]
-        .map(Path::new)
-        .into_iter()
-        .find(|path| path.is_file())
-        .context("libsofthsm2.so is not installed: install the Debian package softhsm2")
-}
+use attestamp_interop_tests::softhsm::{CONFIGURATION_VARIABLE, PIN, SoftHsm};
+use attestamp_interop_tests::tools::PKCS11_TOOL;
 
 /// A data folder whose TSU `default` has its key in a SoftHSM2 token, which lies in the test's own folder.
 struct OnSoftHsm {
     folder: DataFolder,
-    tokens: PathBuf,
+    token: SoftHsm,
 }
 
 impl OnSoftHsm {
     fn create() -> Result<Self> {
         let mut folder = DataFolder::empty()?;
-        let tokens = folder.work().join("tokens");
-        std::fs::create_dir(&tokens)?;
-        let configuration = folder.write(
-            "softhsm2.conf",
-            format!(
-                "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-                tokens.display()
-            ),
-        )?;
-        let variable: (&str, &OsStr) = ("SOFTHSM2_CONF", configuration.as_os_str());
-        #[rustfmt::skip]
-        SOFTHSM2_UTIL.run_with(&folder.work(), &[
-            "--init-token", "--free", "--label", "interop", "--so-pin", "softhsm-so-pin", "--pin", PIN,
-        ], &[variable])?.succeeded()?;
-        folder.set_variable("SOFTHSM2_CONF", configuration.as_os_str());
-        let pin = folder.write("pin", PIN)?;
-        std::fs::set_permissions(&pin, Permissions::from_mode(0o600))?;
-        #[rustfmt::skip]
-        folder.run(&[
-            "init".as_ref(), "--clock".as_ref(), "system".as_ref(), "--tsu".as_ref(), "default:p-256".as_ref(),
-            "--tsu".as_ref(), "rsa:rsa-2048".as_ref(), "--module".as_ref(), module()?.as_os_str(),
-            "--token-uri".as_ref(), "pkcs11:token=interop".as_ref(), "--pin-file".as_ref(), pin.as_os_str(),
-        ])?.succeeded()?;
-        Ok(Self { folder, tokens })
+        let token = SoftHsm::create(&mut folder)?;
+        let arguments = ["init", "--clock", "system", "--tsu", "default:p-256", "--tsu", "rsa:rsa-2048"];
+        let mut arguments: Vec<OsString> = arguments.map(Into::into).to_vec();
+        arguments.extend(token.init_options()?);
+        folder.run(&arguments)?.succeeded()?;
+        Ok(Self { folder, token })
     }
 }
 
@@ -83,11 +53,11 @@ fn tokens_signed_in_softhsm_verify() -> Result<()> {
 #[test]
 fn the_keys_are_sensitive_and_never_extractable() -> Result<()> {
     let softhsm = OnSoftHsm::create()?;
-    let configuration = softhsm.folder.work().join("softhsm2.conf");
+    let configuration = softhsm.token.configuration();
     #[rustfmt::skip]
     let listed = PKCS11_TOOL.run_with(&softhsm.folder.work(), &[
-        "--module", &module()?.to_string_lossy(), "--login", "--pin", PIN, "--list-objects", "--type", "privkey",
-    ], &[("SOFTHSM2_CONF", configuration.as_os_str())])?.succeeded()?;
+        "--module", &SoftHsm::module()?.to_string_lossy(), "--login", "--pin", PIN, "--list-objects", "--type", "privkey",
+    ], &[(CONFIGURATION_VARIABLE, configuration.as_os_str())])?.succeeded()?;
     let keys = listed.stdout.matches("Private Key Object").count();
     ensure!(keys >= 2, "{listed}");
     let guarded = listed.stdout.matches("sensitive, always sensitive, never extractable, local").count();
@@ -100,12 +70,12 @@ fn a1_9_without_the_token_nothing_is_issued_and_with_it_again_all_is() -> Result
     let softhsm = OnSoftHsm::create()?;
     let authority = softhsm.folder.serve()?;
     let away = softhsm.folder.work().join("tokens-away");
-    std::fs::rename(&softhsm.tokens, &away)?;
+    std::fs::rename(softhsm.token.tokens(), &away)?;
     rejected_with_system_failure(&authority, "default")?;
     rejected_with_system_failure(&authority, "rsa")?;
     let readiness = authority.connect()?.get("/readyz")?;
     ensure!(readiness.status == 503, "/readyz answers {}", readiness.status);
-    std::fs::rename(&away, &softhsm.tokens)?;
+    std::fs::rename(&away, softhsm.token.tokens())?;
     // Recovery is the server's own and takes its time: ask until it grants, for as long as one would wait for it.
     let request = Request::of(b"the token is back")?.encoded();
     for _ in 0..300 {
