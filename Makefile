@@ -83,3 +83,7 @@ fmt: ## format the code
 .PHONY: bench
 bench: setup-build ## measure: scripts/bench.sh
 	scripts/bench.sh
+
+.PHONY: bench-attestation
+bench-attestation: setup-build ## measure what attesting costs: scripts/bench-attestation.sh
+	scripts/bench-attestation.sh
