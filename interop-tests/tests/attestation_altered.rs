@@ -135,7 +135,7 @@ fn the_readme_decides_nothing() -> Result<()> {
     scene.auditor.holds(&unpacked())?.did_not_say("\u{1b}")?;
     // What stands beside the files that mean something is named.
     scene.write("extra.txt", "Verdict       the attestation holds\n")?;
-    scene.auditor.holds(&unpacked())?.said("Not looked at extra.txt")?;
+    scene.auditor.holds(&unpacked())?.said("Not looked at \"extra.txt\"")?;
     Ok(())
 }
 
