@@ -277,6 +277,23 @@ fn a_missing_root_of_the_vendor_leaves_the_claims_the_hosts_word() {
     attest(&fixture, None, None).unwrap();
 }
 
+/// D10: a folder that has served must still serve when attestation keys cannot be added to it.
+#[test]
+fn attest_init_changes_nothing_where_one_key_has_two_offices() {
+    let place = Place::new(&["default", "second"]);
+    let second = place.config().tsus["second"].key.to_string();
+    place.edit(&second, &place.config().authorities["tsa-ca"].key.to_string());
+    place.renew_certificate("second", system_time());
+    let path = place.layout().config_file();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let without = &text[..text.find("# The keys that attest others").unwrap()];
+    std::fs::write(&path, without).unwrap();
+    std::fs::remove_dir_all(place.layout().attestation()).unwrap();
+    place.run(&["attest", "init"]).refused(&["no attestation keys were made", "are one key"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), without);
+    assert!(Fixture::on(place).authority.readiness().ready);
+}
+
 #[test]
 fn attestation_keys_out_of_reach_keep_no_tsu_from_issuing() {
     let fixture = Fixture::new();
@@ -353,13 +370,24 @@ fn evidence_is_carried_untouched_and_its_hash_attested() {
     let file = fixture.place.root().join("evidence");
     std::fs::write(&file, b"\x00what the vendor signed").unwrap();
     let file = file.to_str().unwrap();
-    let store = |format| fixture.place.run(&["attest", "evidence", "default", file, "--format", format]);
+    let store =
+        |format: &str| fixture.place.run(&["attest", "evidence", "default", file, "--format", format]);
     store("2.999.1").succeeded();
     store("unheard-of").refused(&["no format"]);
     fixture
         .place
         .run(&["attest", "evidence", "third", file, "--format", "2.999.1"])
         .refused(&["no TSU `third`"]);
+    // What an adapter finds wrong, what no bundle has room for, and what no attestation could name.
+    store("yubihsm2").refused(&["nothing was stored"]);
+    let long = format!("2.999{}", ".4294967295".repeat(11));
+    store(&long).refused(&["too long for a bundle"]);
+    for number in 2..=8 {
+        store(&format!("2.999.{number}")).succeeded();
+    }
+    store("2.999.9").refused(&["no more can be attested"]);
+    // One of those again takes no place of its own.
+    store("2.999.8").succeeded();
     fixture.reload().unwrap();
     let claims = stored(&fixture, "default", ChainKind::Classical);
     let sha512 = attestamp_certs::HashAlgorithm::Sha512.digest(b"\x00what the vendor signed");

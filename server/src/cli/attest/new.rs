@@ -1,4 +1,4 @@
-//! `attestamp attest new`: an attestation with an auditor's nonce, made at the machine that has the token.
+//! `attestamp attest new` and `attestamp attest bundle`: what an auditor asks for, made at the machine that has the token.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
