@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use der::DateTime;
 use der::asn1::GeneralizedTime;
-use rustls_pki_types::UnixTime;
+use der::{DateTime, Decode as _};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_cert::Certificate;
 use x509_cert::time::Time;
 
 /// From when until when a certificate is valid, both ends included.
@@ -32,6 +33,17 @@ impl Validity {
             source,
         })?;
         Ok(Self { not_before, not_after })
+    }
+
+    /// The validity that stands in a certificate of any kind.
+    ///
+    /// # Errors
+    /// It is no certificate, or ends before it begins.
+    pub fn of_certificate(certificate: &CertificateDer<'_>) -> Result<Self, ValidityInvalid> {
+        let decoded =
+            Certificate::from_der(certificate).map_err(|source| ValidityInvalid::Unreadable { source })?;
+        let validity = decoded.tbs_certificate().validity();
+        Self::new(from_x509_time(validity.not_before), from_x509_time(validity.not_after))
     }
 
     /// The first second.
@@ -63,6 +75,12 @@ pub enum ValidityInvalid {
         not_before_unix_seconds: u64,
         /// End, in seconds since 1970.
         not_after_unix_seconds: u64,
+    },
+    /// The certificate cannot be read.
+    #[error("the certificate cannot be read")]
+    Unreadable {
+        /// The decoder's reason.
+        source: der::Error,
     },
     /// A time that has no four-digit year.
     #[error("a validity cannot end at {not_after_unix_seconds}, after the year 9999")]

@@ -1,12 +1,13 @@
 //! Prints how many signatures a second a pool makes, and what CPU time one takes.
 //!
-//! `cargo run --release --workspace --example raw_rate -- [MODULE.so] [--seconds N] [--threads N] [ALGORITHM…]`: the embedded
-//! token, or SoftHSM2 or another module whose first blank token it may initialise; the algorithms named, or all; on that
+//! `cargo run --release --workspace --example raw_rate -- [MODULE.so] [--seconds N] [--threads N] [--sessions N] [ALGORITHM…]`:
+//! the embedded token, or SoftHSM2 or another module whose first blank token it may initialise; the algorithms named, or all; on that
 //! many threads, or on one and then on all cores. It measures the pool alone, without ASN.1, HTTP or clock, so that what a
 //! server loses on the way can be told from what the token takes. The CPU time is that of all of the process's threads.
 #![expect(clippy::print_stdout, reason = "a program whose result is what it prints")]
 
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,6 +17,11 @@ use attestamp_hsm::{
     Token,
 };
 use rustix::time::{ClockId, clock_gettime};
+use tikv_jemallocator::Jemalloc;
+
+/// The program's: what is compared must allocate alike.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let folder = std::env::temp_dir().join(format!("attestamp-raw-rate-{}", std::process::id()));
@@ -36,13 +42,14 @@ struct Options {
     module: Option<String>,
     measure: Duration,
     threads: Vec<usize>,
+    sessions: Option<NonZeroUsize>,
     algorithms: Vec<KeyAlgorithm>,
 }
 
 impl Options {
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let (measure, threads, algorithms) = (Duration::from_secs(2), Vec::new(), Vec::new());
-        let mut options = Self { module: None, measure, threads, algorithms };
+        let mut options = Self { module: None, measure, threads, sessions: None, algorithms };
         while let Some(word) = words.next() {
             match (word.as_str(), word.parse()) {
                 ("--seconds", _) => {
@@ -52,6 +59,10 @@ impl Options {
                 ("--threads", _) => {
                     let threads = words.next().ok_or("--threads needs a number")?;
                     options.threads.push(threads.parse::<usize>()?.max(1));
+                }
+                ("--sessions", _) => {
+                    let sessions = words.next().ok_or("--sessions needs a number")?;
+                    options.sessions = Some(sessions.parse()?);
                 }
                 (_, Ok(algorithm)) => options.algorithms.push(algorithm),
                 // A module is named by its path.
@@ -83,7 +94,7 @@ fn run(options: &Options, folder: &Path) -> Result<(), Box<dyn Error>> {
         "algorithm", "dispatch", "threads", "signatures/s", "CPU-us-each"
     );
     for algorithm in &options.algorithms {
-        let pool = match pool(&token, *algorithm) {
+        let pool = match pool(&token, *algorithm, options.sessions) {
             Err(missing @ HsmError::MechanismMissing { .. }) => {
                 println!("{missing}");
                 continue;
@@ -99,9 +110,15 @@ fn run(options: &Options, folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn pool(token: &Token, algorithm: KeyAlgorithm) -> Result<SigningPool, HsmError> {
+fn pool(
+    token: &Token,
+    algorithm: KeyAlgorithm,
+    sessions: Option<NonZeroUsize>,
+) -> Result<SigningPool, HsmError> {
     let key = token.generate(algorithm, &KeyId::random()?, "raw-rate")?;
-    token.signing_pool(&key.id, &key.spki_der, PoolConfig::default())
+    let default = PoolConfig::default();
+    let config = PoolConfig { sessions: sessions.unwrap_or(default.sessions), ..default };
+    token.signing_pool(&key.id, &key.spki_der, config)
 }
 
 /// Signatures a second and microseconds of CPU time for one, as two columns.

@@ -275,6 +275,9 @@ pub enum HsmError {
         /// The id, CKA_ID.
         id: KeyId,
     },
+    /// A signature that was made for a request does not verify.
+    #[error("a signature that the module made does not verify")]
+    SignatureInvalid,
     /// The module returned something that is no signature of this kind.
     #[error(
         "a {algorithm} signature of {found} bytes came back; {expected} were expected, and none of them void"
@@ -360,8 +363,7 @@ impl HsmError {
             Self::PinRefused { .. }
             | Self::KeyReplaced { .. }
             | Self::KeyAmbiguous { .. }
-            | Self::TokenAmbiguous { .. }
-            | Self::TestSignatureInvalid { .. } => Remedy::StayDown,
+            | Self::TokenAmbiguous { .. } => Remedy::StayDown,
             Self::Call(_)
             | Self::PinUnreadable { .. }
             | Self::Binding(_)
@@ -382,6 +384,9 @@ impl HsmError {
             | Self::MechanismMissing { .. }
             | Self::KeyUnsupported { .. }
             | Self::PublicKeyUnreadable { .. }
+            // No harm in another attempt: each begins with the key and a signature that must verify.
+            | Self::TestSignatureInvalid { .. }
+            | Self::SignatureInvalid
             | Self::SignatureForm { .. }
             | Self::Panicked
             | Self::Random(_)

@@ -28,7 +28,7 @@ pub use pool::{
     Dispatch, DispatchChoice, PoolConfig, PoolCounters, PoolState, SessionSource, SignError, SigningPool,
     SigningSession,
 };
-pub use token::Token;
+pub use token::{Token, TokenTime};
 pub use uri::{ObjectType, Pkcs11Uri, UriError};
 
 /// The target of `log` records that say nothing to an operator: mechanisms that the binding has no name for.

@@ -37,6 +37,8 @@ const INLINE_LIMIT: Duration = Duration::from_micros(400);
 /// Signatures quicker than this are so too where they keep the processor busy, as an ML-DSA signature of a software token
 /// does: another thread would not make more of them, and waking it costs about a tenth.
 const BUSY_INLINE_LIMIT: Duration = Duration::from_millis(2);
+/// How long a pool that is dropped waits for its threads: far longer than a call that does not hang.
+const DROP_PATIENCE: Duration = Duration::from_millis(250);
 /// How often the test signature is made to measure it; the median counts.
 const MEASUREMENTS: usize = 5;
 
@@ -82,6 +84,9 @@ pub struct PoolConfig {
     /// A pool that has signed nothing for so long looks whether its key is still there: a token that was taken out is
     /// noticed before a request needs it, and a module whose other pools are lost can be restarted.
     pub probe_interval: Duration,
+    /// How often the pool signs something of its own and verifies it, whether or not it is idle; `None` for never. Looked
+    /// at once in each `probe_interval`.
+    pub signature_interval: Option<Duration>,
     /// Whether to sign with copies of the key in the sessions' memory; `None` decides by the module: on the embedded
     /// token, where they are several times as fast, and nowhere else, where a key may not be copied out of the device.
     pub session_copies: Option<bool>,
@@ -100,6 +105,7 @@ impl Default for PoolConfig {
             backoff_minimum: Duration::from_millis(100),
             backoff_maximum: Duration::from_secs(30),
             probe_interval: Duration::from_secs(5),
+            signature_interval: Some(Duration::from_secs(60)),
             session_copies: None,
             holds_module: true,
         }
@@ -115,6 +121,8 @@ pub struct PoolCounters {
     pub failures: u64,
     /// Requests refused because all sessions, or the queue, were taken.
     pub busy: u64,
+    /// Requests refused because no session had come back from the module for longer than the deadline.
+    pub stalled: u64,
     /// Requests dropped because they had waited too long.
     pub expired: u64,
     /// Sessions that were lost and opened again within a request.
@@ -151,14 +159,15 @@ impl SigningPool {
         let (alive, ended) = bounded(0);
         let count = config.sessions.get();
         let queue_length = config.queue_length;
-        let core = Arc::new(Core::new(Box::new(source), config, signals.clone()));
+        let workers = if dispatch == Dispatch::Threads { count } else { 0 };
+        let core = Arc::new(Core::new(Box::new(source), config, signals.clone(), workers));
         core.install(sessions, false);
         let mut pool = Self { core: Arc::clone(&core), dispatch, jobs: None, signals, ended };
         recovery::start(Arc::clone(&core), signals_out, alive.clone())?;
         if dispatch == Dispatch::Threads {
             let (jobs, jobs_out) = bounded(queue_length);
             pool.jobs = Some(jobs);
-            for number in 0..count {
+            for number in 0..workers {
                 workers::start(number, Arc::clone(&core), jobs_out.clone(), alive.clone())?;
             }
         }
@@ -175,6 +184,12 @@ impl SigningPool {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.core.config.sessions.get()
+    }
+
+    /// Whether the pool signs now, as [`PoolState::is_up`], for who asks at each request.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.core.is_up() && !(self.core.has_no_free_session() && self.core.is_stalled())
     }
 
     /// How long a request may take: see [`PoolConfig::deadline`].
@@ -209,7 +224,8 @@ impl SigningPool {
     /// return: the session's thread waits for it.
     ///
     /// # Errors
-    /// [`SignError::Busy`], [`SignError::Unavailable`] and [`SignError::Stopped`]; all else goes to the callback.
+    /// [`SignError::Busy`], [`SignError::Stalled`], [`SignError::Unavailable`] and [`SignError::Stopped`]; all else goes to
+    /// the callback.
     pub fn submit(
         &self,
         message: Vec<u8>,
@@ -218,13 +234,19 @@ impl SigningPool {
         let Some(jobs) = &self.jobs else {
             match self.core.sign(&message) {
                 Err(
-                    refused @ (SignError::Busy { .. } | SignError::Unavailable { .. } | SignError::Stopped),
+                    refused @ (SignError::Busy { .. }
+                    | SignError::Stalled { .. }
+                    | SignError::Unavailable { .. }
+                    | SignError::Stopped),
                 ) => return Err(refused),
                 signed => done(signed),
             }
             return Ok(());
         };
         self.core.check_up()?;
+        if self.core.has_no_free_session() || !jobs.is_empty() {
+            self.core.check_moving()?;
+        }
         match jobs.try_send(Job { message, asked: Instant::now(), done: Box::new(done) }) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(self.core.busy()),
@@ -242,6 +264,18 @@ impl SigningPool {
     #[must_use]
     pub fn counters(&self) -> PoolCounters {
         self.core.counters.read()
+    }
+
+    /// Changes whenever sessions were opened anew: after a recovery, and after a session was lost and opened again.
+    #[must_use]
+    pub fn connection(&self) -> u64 {
+        self.core.connection()
+    }
+
+    /// Takes the pool out of service, because a signature that it gave does not verify. It comes back by itself, through a
+    /// new login and a test signature; if such a thing happens again, after pauses that double.
+    pub fn distrust(&self) {
+        self.core.distrust();
     }
 
     /// How many requests wait for a session now; 0 inline.
@@ -273,14 +307,16 @@ impl SigningPool {
 }
 
 impl Drop for SigningPool {
-    /// Requests that wait get [`SignError::Stopped`]. Threads that are stuck in the module are not waited for longer
-    /// than the deadline.
+    /// Requests that wait get [`SignError::Stopped`]. Threads that are stuck in the module are not waited for; the last of
+    /// them closes the sessions, when it comes back.
     fn drop(&mut self) {
         self.core.is_stopping.store(true, Ordering::SeqCst);
         self.jobs = None;
         let _ = self.signals.try_send(Signal::Stop);
-        let _ = self.ended.recv_timeout(self.core.config.deadline);
-        self.core.drop_sessions();
+        let ended = self.ended.recv_timeout(DROP_PATIENCE);
+        if ended == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
+            self.core.drop_sessions();
+        }
     }
 }
 

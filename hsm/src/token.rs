@@ -15,13 +15,16 @@ use crate::key::{KeyId, KeyInfo, SlotId};
 use crate::loaded::{OpenSession, lock};
 use crate::module::{Module, StoreHealth, TokenInfo};
 use crate::pin::{PinError, PinKeeper, PinTries};
-use crate::pool::{PoolConfig, SigningPool, TokenSource};
+use crate::pool::{DispatchChoice, PoolConfig, SigningPool, TokenSource};
 use crate::signature::SigningPlan;
 use crate::uri::Pkcs11Uri;
 
 mod attributes;
 mod generate;
 mod objects;
+mod utc_time;
+
+pub use utc_time::TokenTime;
 
 pub(crate) use objects::{FoundKey, copy_into_session};
 
@@ -178,7 +181,13 @@ impl Token {
         expected_spki_der: &[u8],
         config: PoolConfig,
     ) -> Result<SigningPool, HsmError> {
-        let copies = config.session_copies.unwrap_or_else(|| self.shared.module.prefers_session_copies());
+        let is_embedded = self.shared.module.prefers_session_copies();
+        let copies = config.session_copies.unwrap_or(is_embedded);
+        let mut config = config;
+        if config.dispatch == DispatchChoice::Auto && !is_embedded {
+            // A device, or the network before it, may hang: then its own threads do, and nobody else's.
+            config.dispatch = DispatchChoice::Threads;
+        }
         let source = TokenSource::new(
             self.clone(),
             id.clone(),

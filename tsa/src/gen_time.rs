@@ -53,6 +53,13 @@ impl UtcInstant {
         self.nanoseconds
     }
 
+    /// Microseconds since 1970; finer digits are cut off, as GeneralizedTime does.
+    #[must_use]
+    pub fn unix_microseconds(self) -> u64 {
+        // The last second has 12 digits, and six more fit.
+        self.unix_seconds * 1_000_000 + u64::from(self.nanoseconds / 1_000)
+    }
+
     /// The whole second, in the type that certificate checks take.
     #[must_use]
     pub const fn unix_time(self) -> UnixTime {

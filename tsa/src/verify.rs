@@ -101,6 +101,7 @@ pub struct Expectations<'a> {
 /// A token that was taken apart, its statements read, and nothing of it believed.
 #[derive(Debug, Clone)]
 pub struct UnverifiedToken<'a> {
+    der: &'a [u8],
     signed_data: SignedData<'a>,
     attributes: SignedAttributes<'a>,
     claims: Claims<'a>,
@@ -161,7 +162,7 @@ impl<'a> UnverifiedToken<'a> {
         let signed_data = SignedData::read(token)?;
         let claims = tst_info::read(signed_data.content_reader)?;
         let attributes = SignedAttributes::read(&signed_data.signer)?;
-        Ok(Self { signed_data, attributes, claims })
+        Ok(Self { der: token, signed_data, attributes, claims })
     }
 
     /// The hash that the data must be hashed with to compare it.
@@ -174,6 +175,24 @@ impl<'a> UnverifiedToken<'a> {
     #[must_use]
     pub const fn claimed_gen_time(&self) -> UtcInstant {
         self.claims.gen_time
+    }
+
+    /// The serial number that the token claims: content octets. Not to be believed before [`verify`](Self::verify).
+    #[must_use]
+    pub const fn claimed_serial(&self) -> &'a [u8] {
+        self.claims.serial
+    }
+
+    /// The policy that the token claims. Not to be believed before [`verify`](Self::verify).
+    #[must_use]
+    pub const fn claimed_policy(&self) -> &PolicyOid {
+        &self.claims.policy
+    }
+
+    /// The token itself in DER, a `ContentInfo`, without the response around it.
+    #[must_use]
+    pub const fn der(&self) -> &'a [u8] {
+        self.der
     }
 
     /// Judges the token.

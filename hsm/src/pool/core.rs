@@ -33,10 +33,24 @@ pub(crate) struct Core {
     free: ArrayQueue<Lease>,
     /// For each session, since when it has been signing, in microseconds after `began`, and 1 at least.
     taken: Box<[AtomicU64]>,
+    /// The same for each of the pool's threads; empty where there are none. After a recovery there may be sessions that
+    /// are free, and no thread to use them.
+    workers: Box<[AtomicU64]>,
+    /// A signature was found wrong after it was given out: what was signed since says nothing good of the module.
+    pub(crate) is_distrusted: AtomicBool,
     began: Instant,
     state: Mutex<PoolState>,
     state_changed: Condvar,
     signals: Sender<Signal>,
+}
+
+/// How a pool looks whether its key still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// By reading an attribute.
+    Look,
+    /// By a signature, which is verified.
+    Sign,
 }
 
 /// A session, and what it belongs to.
@@ -51,6 +65,7 @@ pub(crate) struct Counters {
     signatures: AtomicU64,
     failures: AtomicU64,
     busy: AtomicU64,
+    stalled: AtomicU64,
     pub(crate) expired: AtomicU64,
     reopened_sessions: AtomicU64,
     recoveries: AtomicU64,
@@ -62,6 +77,7 @@ impl Counters {
             signatures: self.signatures.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
             busy: self.busy.load(Ordering::Relaxed),
+            stalled: self.stalled.load(Ordering::Relaxed),
             expired: self.expired.load(Ordering::Relaxed),
             reopened_sessions: self.reopened_sessions.load(Ordering::Relaxed),
             recoveries: self.recoveries.load(Ordering::Relaxed),
@@ -70,8 +86,14 @@ impl Counters {
 }
 
 impl Core {
-    pub(crate) fn new(source: Box<dyn SessionSource>, config: PoolConfig, signals: Sender<Signal>) -> Self {
+    pub(crate) fn new(
+        source: Box<dyn SessionSource>,
+        config: PoolConfig,
+        signals: Sender<Signal>,
+        workers: usize,
+    ) -> Self {
         let sessions = config.sessions.get();
+        let nobody = |count| (0..count).map(|_| AtomicU64::new(FREE)).collect();
         Self {
             source,
             counters: Counters::default(),
@@ -80,7 +102,9 @@ impl Core {
             generation: AtomicU64::new(0),
             // Twice, so that one that is put back just when a recovery begins is in nobody's way.
             free: ArrayQueue::new(sessions.saturating_mul(2)),
-            taken: (0..sessions).map(|_| AtomicU64::new(FREE)).collect(),
+            taken: nobody(sessions),
+            workers: nobody(workers),
+            is_distrusted: AtomicBool::new(false),
             began: Instant::now(),
             state: Mutex::new(PoolState::Up),
             state_changed: Condvar::new(),
@@ -94,14 +118,18 @@ impl Core {
         self.check_up()?;
         let Some(mut lease) = self.take() else {
             self.check_up()?;
+            self.check_moving()?;
             return Err(self.busy());
         };
         let mut signed = guarded(|| lease.session.sign(message));
+        let mut is_open = true;
         if let Err(error) = &signed
             && error.remedy() == Remedy::ReopenSession
         {
+            is_open = false;
             signed = guarded(|| {
                 lease.session.reopen()?;
+                is_open = true;
                 self.counters.reopened_sessions.fetch_add(1, Ordering::Relaxed);
                 lease.session.sign(message)
             });
@@ -115,7 +143,7 @@ impl Core {
             Err(error) => {
                 self.counters.failures.fetch_add(1, Ordering::Relaxed);
                 let reason = Arc::new(error);
-                if reason.remedy() == Remedy::FailRequest {
+                if is_open && reason.remedy() == Remedy::FailRequest {
                     self.put_back(lease);
                 } else {
                     self.fault(lease, &reason);
@@ -125,24 +153,34 @@ impl Core {
         }
     }
 
-    /// Looks whether the key is still there, with a session that is free; takes the pool out of service if it is not.
-    pub(crate) fn probe(&self) {
+    /// Looks whether the key is still there, or signs with it, with a session that is free; takes the pool out of service
+    /// if it does not do.
+    pub(crate) fn probe(&self, probe: Probe) {
         if !self.is_up() {
             return;
         }
         let Some(mut lease) = self.take() else { return };
-        let mut probed = guarded(|| lease.session.probe());
+        let look = |session: &mut Box<dyn SigningSession>| match probe {
+            Probe::Look => session.probe(),
+            Probe::Sign => session.probe_signature(),
+        };
+        let mut probed = guarded(|| look(&mut lease.session));
+        let mut is_open = true;
         if let Err(error) = &probed
             && error.remedy() == Remedy::ReopenSession
         {
+            is_open = false;
             probed = guarded(|| {
                 lease.session.reopen()?;
+                is_open = true;
                 self.counters.reopened_sessions.fetch_add(1, Ordering::Relaxed);
-                lease.session.probe()
+                look(&mut lease.session)
             });
         }
         match probed {
-            Err(error) if error.remedy() != Remedy::FailRequest => self.fault(lease, &Arc::new(error)),
+            Err(error) if !is_open || error.remedy() != Remedy::FailRequest => {
+                self.fault(lease, &Arc::new(error))
+            }
             Ok(()) | Err(_) => self.put_back(lease),
         }
     }
@@ -160,6 +198,57 @@ impl Core {
             PoolState::Recovering { reason, .. } | PoolState::Down { reason } => {
                 Err(SignError::Unavailable { reason: Arc::clone(reason) })
             }
+        }
+    }
+
+    /// Whether a request that is taken now could come to its turn.
+    pub(crate) fn check_moving(&self) -> Result<(), SignError> {
+        match self.stalled_for() {
+            None => Ok(()),
+            Some(since) => {
+                self.counters.stalled.fetch_add(1, Ordering::Relaxed);
+                Err(SignError::Stalled { since })
+            }
+        }
+    }
+
+    /// Whether all sessions hang.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled_for().is_some()
+    }
+
+    /// Which opening of sessions the next signature comes from: another number after each.
+    pub(crate) fn connection(&self) -> u64 {
+        let reopened = self.counters.reopened_sessions.load(Ordering::Acquire);
+        self.generation.load(Ordering::Acquire).wrapping_shl(32).wrapping_add(reopened)
+    }
+
+    /// A signature that this pool gave out does not verify: it is taken out of service and comes back by the same way as
+    /// after any other loss.
+    pub(crate) fn distrust(&self) {
+        let mut state = lock(&self.state);
+        if self.is_up() {
+            self.is_distrusted.store(true, Ordering::SeqCst);
+            self.take_down(&mut state, &Arc::new(HsmError::SignatureInvalid));
+        }
+    }
+
+    /// Whether there is no session that could be taken.
+    pub(crate) fn has_no_free_session(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// One of the pool's threads goes to work.
+    pub(crate) fn worker_begins(&self, number: usize) {
+        if let Some(worker) = self.workers.get(number) {
+            worker.store(self.microseconds().max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// And is back.
+    pub(crate) fn worker_ends(&self, number: usize) {
+        if let Some(worker) = self.workers.get(number) {
+            worker.store(FREE, Ordering::Relaxed);
         }
     }
 
@@ -259,19 +348,23 @@ impl Core {
     fn fault(&self, lease: Lease, reason: &Arc<HsmError>) {
         let mut state = lock(&self.state);
         if lease.generation == self.generation.load(Ordering::SeqCst) {
-            self.is_up.store(false, Ordering::Release);
-            self.generation.fetch_add(1, Ordering::SeqCst);
-            self.taken.iter().for_each(|taken| taken.store(FREE, Ordering::Relaxed));
-            *state = if reason.remedy() == Remedy::StayDown {
-                PoolState::Down { reason: Arc::clone(reason) }
-            } else {
-                let _ = self.signals.try_send(Signal::Fault);
-                PoolState::Recovering { reason: Arc::clone(reason), attempts: 0 }
-            };
-            self.state_changed.notify_all();
+            self.take_down(&mut state, reason);
         }
         drop(state);
         drop_guarded(lease.session);
+    }
+
+    fn take_down(&self, state: &mut PoolState, reason: &Arc<HsmError>) {
+        self.is_up.store(false, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.taken.iter().for_each(|taken| taken.store(FREE, Ordering::Relaxed));
+        *state = if reason.remedy() == Remedy::StayDown {
+            PoolState::Down { reason: Arc::clone(reason) }
+        } else {
+            let _ = self.signals.try_send(Signal::Fault);
+            PoolState::Recovering { reason: Arc::clone(reason), attempts: 0 }
+        };
+        self.state_changed.notify_all();
     }
 
     fn mark(&self, number: usize, since: u64) {
@@ -280,12 +373,9 @@ impl Core {
         }
     }
 
-    /// For how long no session has come back, if all are away and that is longer than the deadline.
+    /// For how long no session, or no thread, has come back, if all are away and that is longer than the deadline.
     fn stalled_for(&self) -> Option<Duration> {
-        let taken = self.taken.iter().map(|taken| taken.load(Ordering::Relaxed));
-        let latest = taken
-            .map(|since| (since != FREE).then_some(since))
-            .try_fold(0, |latest, since| since.map(|since| u64::max(latest, since)))?;
+        let latest = latest_away(&self.taken).or_else(|| latest_away(&self.workers))?;
         let since = Duration::from_micros(self.microseconds().saturating_sub(latest));
         (since > self.config.deadline).then_some(since)
     }
@@ -293,6 +383,14 @@ impl Core {
     fn microseconds(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
+}
+
+/// When the last of them went away, if all are.
+fn latest_away(since: &[AtomicU64]) -> Option<u64> {
+    let away = since.iter().map(|since| since.load(Ordering::Relaxed));
+    let latest =
+        away.map(|since| (since != FREE).then_some(since)).reduce(|latest, since| Some(latest?.max(since?)));
+    latest.flatten()
 }
 
 /// A panic in a session is an error like any other: nothing of ours is locked while it signs.

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use tracing::{info, warn};
 
-use super::core::{Core, guarded};
+use super::core::{Core, Probe, guarded};
 use super::refusal::{PoolState, chain};
 use crate::error::{HsmError, Remedy};
 
@@ -47,15 +47,19 @@ struct Recovery {
 impl Recovery {
     fn run(mut self) {
         let mut signatures_seen = 0;
+        let mut signed_at = Instant::now();
         loop {
             let signal = match self.signals.recv_timeout(self.core.config.probe_interval) {
                 Ok(signal) => signal,
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let signatures = self.core.counters.read().signatures;
-                    if signatures == signatures_seen {
-                        // What is wrong comes back as a signal.
-                        self.core.probe();
+                    // What is wrong comes back as a signal.
+                    if self.core.config.signature_interval.is_some_and(|least| signed_at.elapsed() >= least) {
+                        self.core.probe(Probe::Sign);
+                        signed_at = Instant::now();
+                    } else if signatures == signatures_seen {
+                        self.core.probe(Probe::Look);
                     }
                     signatures_seen = signatures;
                     continue;
@@ -67,7 +71,8 @@ impl Recovery {
             match signal {
                 Signal::Stop => return,
                 Signal::Fault => {
-                    if self.core.counters.read().signatures != self.signatures_before {
+                    let is_distrusted = self.core.is_distrusted.swap(false, Ordering::SeqCst);
+                    if !is_distrusted && self.core.counters.read().signatures != self.signatures_before {
                         self.pause = Duration::ZERO;
                     }
                     self.recover();

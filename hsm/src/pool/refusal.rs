@@ -32,6 +32,12 @@ pub enum SignError {
         /// How long it might.
         deadline: Duration,
     },
+    /// Every session has been in the module for longer than the deadline: a further request would only wait too.
+    #[error("no signature has come back from the module for {} ms", since.as_millis())]
+    Stalled {
+        /// For how long.
+        since: Duration,
+    },
     /// The module failed.
     #[error("signing failed")]
     Failed {
@@ -69,6 +75,12 @@ pub enum PoolState {
 }
 
 impl PoolState {
+    /// Whether no session has come back from the module for longer than the deadline.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        matches!(self, Self::Stalled { .. })
+    }
+
     /// Whether the pool signs now.
     #[must_use]
     pub fn is_up(&self) -> bool {

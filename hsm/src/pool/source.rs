@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use cryptoki::object::{AttributeType, ObjectHandle};
 use tracing::warn;
 
+use crate::algorithm::SignatureScheme;
 use crate::error::{HsmError, Remedy};
 use crate::key::{KeyId, SlotId};
 use crate::loaded::OpenSession;
@@ -44,6 +45,14 @@ pub trait SigningSession: Send {
     /// # Errors
     /// Whatever is wrong.
     fn probe(&mut self) -> Result<(), HsmError> {
+        Ok(())
+    }
+
+    /// Signs something of the pool's own and verifies it; nothing where there is no such thing.
+    ///
+    /// # Errors
+    /// Whatever is wrong.
+    fn probe_signature(&mut self) -> Result<(), HsmError> {
         Ok(())
     }
 
@@ -99,21 +108,24 @@ impl TokenSource {
             return Err(HsmError::KeyReplaced { id: self.id.clone() });
         }
         let key = if self.use_copies { copy_into_session(&owner, found.private)? } else { found.private };
-        let plan = Arc::new(self.token.signing_plan(slot, found.algorithm)?);
+        let plan = self.token.signing_plan(slot, found.algorithm)?;
+        let key_in_use = Arc::new(KeyInUse {
+            id: self.id.clone(),
+            spki_der: self.expected_spki_der.clone(),
+            scheme: found.algorithm.scheme(),
+            plan,
+        });
         // The copy lives as long as the session that made it, so that session is the first of the pool's no matter
         // which of them is closed last.
         let owner = Arc::new(std::sync::Mutex::new(owner));
         let mut sessions: Vec<Box<dyn SigningSession>> = Vec::with_capacity(count.get());
         for _ in 0..count.get() {
             let (session, slot) = self.token.session(false)?;
-            let (plan, owner) = (Arc::clone(&plan), Arc::clone(&owner));
-            sessions.push(Box::new(TokenSession { session, slot, key, plan, _owner: owner }));
+            let (in_use, owner) = (Arc::clone(&key_in_use), Arc::clone(&owner));
+            sessions.push(Box::new(TokenSession { session, slot, key, in_use, _owner: owner }));
         }
         if let Some(first) = sessions.first_mut() {
-            let signature = first.sign(TEST_MESSAGE)?;
-            if !verifies(found.algorithm.scheme(), &self.expected_spki_der, TEST_MESSAGE, &signature) {
-                return Err(HsmError::TestSignatureInvalid { id: self.id.clone() });
-            }
+            first.probe_signature()?;
         }
         Ok(sessions)
     }
@@ -153,19 +165,27 @@ impl Drop for TokenSource {
     }
 }
 
+/// What all sessions of a pool know of its key.
+struct KeyInUse {
+    id: KeyId,
+    spki_der: Vec<u8>,
+    scheme: SignatureScheme,
+    plan: SigningPlan,
+}
+
 struct TokenSession {
     session: OpenSession,
     slot: SlotId,
     key: ObjectHandle,
-    plan: Arc<SigningPlan>,
+    in_use: Arc<KeyInUse>,
     /// Keeps the copy of the key, if it is one.
     _owner: Arc<std::sync::Mutex<OpenSession>>,
 }
 
 impl SigningSession for TokenSession {
     fn sign(&mut self, message: &[u8]) -> Result<Vec<u8>, HsmError> {
-        let Self { session, key, plan, .. } = self;
-        plan.sign(message, |step, input| {
+        let Self { session, key, in_use, .. } = self;
+        in_use.plan.sign(message, |step, input| {
             session.call(|session| session.sign(&(step.mechanism)(), *key, input))
         })
     }
@@ -174,6 +194,16 @@ impl SigningSession for TokenSession {
         let key = self.key;
         let read = self.session.call(|session| session.get_attributes(key, &[AttributeType::Id]));
         read.map(drop)
+    }
+
+    fn probe_signature(&mut self) -> Result<(), HsmError> {
+        let signature = self.sign(TEST_MESSAGE)?;
+        let KeyInUse { id, spki_der, scheme, .. } = &*self.in_use;
+        if verifies(*scheme, spki_der, TEST_MESSAGE, &signature) {
+            Ok(())
+        } else {
+            Err(HsmError::TestSignatureInvalid { id: id.clone() })
+        }
     }
 
     fn reopen(&mut self) -> Result<(), HsmError> {

@@ -86,6 +86,7 @@ fn config(sessions: usize, queue_length: usize, dispatch: DispatchChoice) -> Poo
         backoff_minimum: Duration::from_millis(1),
         backoff_maximum: Duration::from_millis(4),
         probe_interval: PATIENCE,
+        signature_interval: None,
         session_copies: None,
         holds_module: true,
     }

@@ -27,7 +27,9 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new().name(format!("sign-{number}"));
     let body = move || {
         for job in jobs {
+            core.worker_begins(number);
             let signed = answer(&core, &job);
+            core.worker_ends(number);
             // A callback that panics must not take the session's thread with it.
             drop(catch_unwind(AssertUnwindSafe(|| (job.done)(signed))));
         }

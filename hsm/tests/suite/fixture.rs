@@ -2,24 +2,32 @@
 //!
 //! A PKCS#11 library is initialised once for a process, reads its configuration then, and one test here shuts it down
 //! under everybody's feet; so each test starts itself again as a child process, with the environment that it needs.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use attestamp_faulty_control::{FaultyModule, embedded_module};
 use attestamp_hsm::{Module, ModuleSource, Pin, Pkcs11Uri, PoolConfig, Token};
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// Name of the module that fails on command.
+const FAULTY: &str = "faulty";
 const CHILD: &str = "ATTESTAMP_HSM_TEST_FOLDER";
 pub(crate) const LABEL: &str = "suite";
 pub(crate) const SO_PIN: &str = "so-pin-12345678";
 pub(crate) const USER_PIN: &str = "user-pin-12345678";
 
-/// The kind of token that this test program is for.
+/// Which token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Embedded,
     SoftHsm,
+    /// SoftHSM2 behind a module that fails on command.
+    FaultySoftHsm,
+    /// The embedded token as a module of its own, behind one that fails on command.
+    FaultyEmbedded,
 }
 
 /// An initialised token, and where it keeps its files.
@@ -32,13 +40,17 @@ pub(crate) struct Fixture {
 
 /// Runs one test in a process of its own with a token of its own.
 pub(crate) fn run(name: &str, test: fn(&Fixture)) {
-    let kind = if env!("CARGO_CRATE_NAME") == "softhsm" { Kind::SoftHsm } else { Kind::Embedded };
+    run_on(if env!("CARGO_CRATE_NAME") == "softhsm" { Kind::SoftHsm } else { Kind::Embedded }, name, test);
+}
+
+/// As [`run`], on a token of this kind.
+pub(crate) fn run_on(kind: Kind, name: &str, test: fn(&Fixture)) {
     if let Some(folder) = std::env::var_os(CHILD) {
         test(&Fixture::new(kind, Path::new(&folder)));
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    if kind == Kind::SoftHsm {
+    if matches!(kind, Kind::SoftHsm | Kind::FaultySoftHsm) {
         assert!(Path::new(SOFTHSM).exists(), "there is no {SOFTHSM}: install the Debian package softhsm2");
         let tokens = folder.path().join("tokens");
         std::fs::create_dir(&tokens).unwrap();
@@ -48,10 +60,16 @@ pub(crate) fn run(name: &str, test: fn(&Fixture)) {
         );
         std::fs::write(folder.path().join("softhsm2.conf"), text).unwrap();
     }
+    match kind {
+        Kind::FaultySoftHsm => drop(FaultyModule::before(Path::new(SOFTHSM), folder.path(), FAULTY, &[])),
+        Kind::FaultyEmbedded => drop(FaultyModule::before(embedded_module(), folder.path(), FAULTY, &[])),
+        Kind::Embedded | Kind::SoftHsm => {}
+    }
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(CHILD, folder.path())
         .env("SOFTHSM2_CONF", folder.path().join("softhsm2.conf"))
+        .env("KRYOPTIC_CONF", folder.path().join("token.sql"))
         .env("ATTESTAMP_HSM_TEST_PIN", USER_PIN)
         .env("CREDENTIALS_DIRECTORY", folder.path())
         .output()
@@ -66,11 +84,19 @@ impl Fixture {
         let source = match kind {
             Kind::Embedded => ModuleSource::Embedded { database: folder.join("store/token.sql") },
             Kind::SoftHsm => ModuleSource::Library { path: SOFTHSM.into() },
+            Kind::FaultySoftHsm | Kind::FaultyEmbedded => {
+                ModuleSource::Library { path: folder.join(FAULTY).with_extension("so") }
+            }
         };
         let module = Module::open_or_create(&source).unwrap();
         module.initialise_token(LABEL, &pin(SO_PIN), &pin(USER_PIN)).unwrap();
         let token = module.open_token(&Pkcs11Uri::for_token(LABEL), pin(USER_PIN)).unwrap();
         Self { folder: folder.to_owned(), source, module, token }
+    }
+
+    /// The module that fails on command, of a fixture that has one.
+    pub(crate) fn faulty(&self) -> FaultyModule {
+        FaultyModule::at(&self.folder.join(FAULTY).with_extension("so"))
     }
 }
 
