@@ -16,14 +16,16 @@ use attestamp_tsa::UtcInstant;
 use thiserror::Error;
 
 use super::accuracy::{AccuracyBasis, AccuracyTooSmall, TooLate, check_accuracy, check_age};
-use super::check::CheckHistory;
+use super::check::{Check, CheckHistory};
 use super::high_water::HighWaterMark;
 use super::judge::{Assessment, Judge};
 use super::jump::{self, JumpCheck, JumpReports};
 use super::kernel::{self, KernelCheck};
 use super::leap::{self, LeapCheck};
+use super::ntp::{AccuracyClaim, ErrorLimits, Network, NetworkCheck, NetworkReading};
 use super::refusal::{ClockRefusal, ClockWarning};
-use super::source::{ClockPair, KernelUnreadable, TimeSource};
+use super::source::{ClockPair, ClockSample, KernelUnreadable, TimeSource};
+use super::token_clock::TokenClocks;
 use super::{ClockConfig, ClockMode, LOG_TARGET, LeapSecondMode, VERDICT_MAX_AGE};
 
 /// The gate. Shared by all requests.
@@ -32,7 +34,10 @@ pub struct ClockGate {
     config: ClockConfig,
     source: Arc<dyn TimeSource>,
     mark: Arc<HighWaterMark>,
+    network: Option<Arc<Network>>,
+    token_clocks: TokenClocks,
     published: ArcSwap<Assessment>,
+    sample_number: AtomicU64,
     judge: Mutex<Judge>,
     jump_reports: JumpReports,
     resume: Arc<AtomicBool>,
@@ -79,9 +84,13 @@ pub struct ClockSnapshot {
     pub error_bound: Option<Duration>,
     /// What the kernel said of its clock at the latest sample.
     pub kernel: Result<KernelClockReading, KernelUnreadable>,
+    /// What the time servers said at it; `None` if none is configured.
+    pub network: Option<NetworkReading>,
+    /// Both clocks at the latest sample.
+    pub sample_clocks: ClockPair,
     /// Age of the latest sample.
     pub sample_age: Duration,
-    /// Samples taken since the start.
+    /// Samples taken since the start: the number of the one in force.
     pub samples_total: u64,
     /// Requests for the time that were refused since the start.
     pub refusals_total: u64,
@@ -104,7 +113,8 @@ impl ClockGate {
         source: Arc<dyn TimeSource>,
         mark: Arc<HighWaterMark>,
     ) -> Result<Self, ClockStartError> {
-        let sample = source.sample();
+        let network = config.ntp.clone().map(|ntp| Arc::new(Network::new(ntp, Arc::clone(&source))));
+        let sample = sample(source.as_ref(), network.as_deref());
         if config.mode == ClockMode::Kernel
             && let Some(refusal) =
                 kernel::refusal_of(&sample.kernel, config.error_budget, kernel::CHRONY_PATHS)
@@ -113,13 +123,20 @@ impl ClockGate {
         }
         let jump_reports = JumpReports::default();
         let resume = Arc::new(AtomicBool::new(false));
-        let mut judge = Judge::new(vec![
+        let mut checks: Vec<Box<dyn Check>> = vec![
             Box::new(LeapCheck::new(config.leap_second, Arc::clone(&resume))),
             Box::new(KernelCheck::new(&config)),
             Box::new(JumpCheck::new(&config, jump_reports.clone())),
-        ]);
+        ];
+        if let Some(network) = &network {
+            checks.push(Box::new(NetworkCheck::new(config.mode, Arc::clone(network))));
+        }
+        let mut judge = Judge::new(checks);
         let gate = Self {
             published: ArcSwap::from_pointee(judge.assess(sample)),
+            sample_number: AtomicU64::new(1),
+            network,
+            token_clocks: TokenClocks::new(config.token_difference),
             judge: Mutex::new(judge),
             config,
             source,
@@ -159,18 +176,26 @@ impl ClockGate {
         UnixTime::since_unix_epoch(self.source.clocks().realtime)
     }
 
+    /// As [`Self::unverified_time`], with its fraction: since 1970.
+    #[must_use]
+    pub fn unverified_reading(&self) -> Duration {
+        self.source.clocks().realtime
+    }
+
     /// Takes a sample, asks the checks and publishes what they say. For the ticker and for tests.
     pub fn refresh(&self) {
         {
             let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
             // Sampled under the lock: the checks see samples in the order of their taking.
-            let assessment = judge.assess(self.source.sample());
+            let assessment = judge.assess(sample(self.source.as_ref(), self.network.as_deref()));
+            let number = assessment.samples_total;
             let clocks = assessment.sample.clocks;
             // After a pause of any kind the lease has run out; without one, `renew_mark` sees to it.
             if assessment.refusals.is_empty() && !self.mark.covers(clocks) {
                 self.renew_mark_at(clocks);
             }
             self.published.store(Arc::new(assessment));
+            self.sample_number.store(number, Ordering::Release);
         }
         if self.staleness_told.swap(false, Ordering::Relaxed) {
             tracing::info!(target: LOG_TARGET, "the clock is checked again");
@@ -188,6 +213,32 @@ impl ClockGate {
     /// Goes on after a leap second in mode `stop`, from the next sample on. Has no effect before it has passed.
     pub fn resume_after_leap_second(&self) {
         self.resume.store(true, Ordering::Relaxed);
+    }
+
+    /// The number of the sample in force, without looking at it: whoever has seen this number knows all there is.
+    #[must_use]
+    pub fn sample_number(&self) -> u64 {
+        self.sample_number.load(Ordering::Acquire)
+    }
+
+    /// The time servers; `None` if none is configured.
+    #[must_use]
+    pub fn network(&self) -> Option<&Arc<Network>> {
+        self.network.as_ref()
+    }
+
+    /// What the clocks of tokens show (F6).
+    #[must_use]
+    pub fn token_clocks(&self) -> &TokenClocks {
+        &self.token_clocks
+    }
+
+    /// Holds the clock to what the TSUs that run claim (F3), in place of what was claimed before.
+    pub fn hold_to(&self, claims: impl IntoIterator<Item = AccuracyClaim>) {
+        if let Some(network) = &self.network {
+            network.set_limits(ErrorLimits::for_claims(claims));
+            self.refresh();
+        }
     }
 
     /// Checks that an accuracy may be claimed on this clock: its budget, the truncation of genTime and the time that
@@ -221,6 +272,12 @@ impl ClockGate {
         &self.config
     }
 
+    /// Samples taken since the start: a name for the latest one.
+    #[must_use]
+    pub fn samples_total(&self) -> u64 {
+        self.published.load().samples_total
+    }
+
     /// The state of the clock now. Issues nothing.
     #[must_use]
     pub fn snapshot(&self) -> ClockSnapshot {
@@ -234,6 +291,8 @@ impl ClockGate {
             warnings: assessment.warnings.clone(),
             error_bound: assessment.error_bound_at(clocks),
             kernel: assessment.sample.kernel,
+            network: assessment.sample.network,
+            sample_clocks: assessment.sample.clocks,
             sample_age: assessment.age_at(clocks),
             samples_total: assessment.samples_total,
             refusals_total: self.refusals_total.load(Ordering::Relaxed),
@@ -326,4 +385,11 @@ impl ClockGate {
         let mut judge = self.judge.lock().unwrap_or_else(PoisonError::into_inner);
         judge.announce(&refusals, &assessment.warnings);
     }
+}
+
+/// All that the checks look at.
+fn sample(source: &dyn TimeSource, network: Option<&Network>) -> ClockSample {
+    let mut sample = source.sample();
+    sample.network = network.map(|network| network.read(&sample));
+    sample
 }

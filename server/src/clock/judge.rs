@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use super::announce::Announcer;
 use super::check::{Check, CheckHistory, CheckVerdict};
-use super::leap;
+use super::ntp::Agreement;
 use super::refusal::{ClockRefusal, ClockWarning};
 use super::source::{ClockPair, ClockSample};
-
-/// What the kernel lets `maxerror` grow by between two corrections: 500 parts per million, one part in this many.
-const ERROR_GROWTH_DIVISOR: u32 = 2_000;
+use super::{DRIFT_DIVISOR, leap};
 
 /// The checks, with what they remember.
 #[derive(Debug)]
@@ -48,7 +46,11 @@ impl Judge {
             sample,
             refusals: Vec::new(),
             warnings: Vec::new(),
-            error_bound: None,
+            // Also where the check warns.
+            error_bound: sample
+                .network
+                .and_then(|network| network.agreement)
+                .map(|found| Agreement::error(&found)),
             leap_announced: leap::is_announced(&sample),
             history: CheckHistory::default(),
             samples_total: self.samples_total,
@@ -80,7 +82,7 @@ impl Assessment {
 
     /// The bound at the sample, and what the kernel would have added to it since.
     pub(super) fn error_bound_at(&self, clocks: ClockPair) -> Option<Duration> {
-        let grown = self.age_at(clocks) / ERROR_GROWTH_DIVISOR;
+        let grown = self.age_at(clocks) / DRIFT_DIVISOR;
         self.error_bound.map(|bound| bound.saturating_add(grown))
     }
 }

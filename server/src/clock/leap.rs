@@ -5,6 +5,9 @@
 //! for the whole of the seconds 23:59:59, 00:00:00 and 00:00:01 nothing is issued. `:60` can never come out: the count
 //! has no such second.
 //!
+//! One is expected where the kernel announces it, and on the last day of a month also where the time servers do that
+//! agree: a kernel that nobody told does not step, and the servers then find its clock wrong.
+//!
 //! After the leap second the kernel says `TIME_WAIT` until its announcement is cleared, which may take days: the
 //! window is entered once, and not again at the next midnight.
 
@@ -142,9 +145,21 @@ pub(super) fn is_in_window(realtime: Duration) -> bool {
     !(WINDOW_CLOSED..WINDOW_OPENS).contains(&second_of_day)
 }
 
-/// Whether the kernel has a leap second before it at the end of this UTC day. Where it is not synchronised its state
-/// does not tell, but its flags do.
+/// Whether this UTC day is one at whose end leap seconds are announced by time servers.
+pub(super) fn is_last_day_of_month(realtime: Duration) -> bool {
+    let Ok(seconds) = i64::try_from(realtime.as_secs()) else { return false };
+    let Ok(instant) = jiff::Timestamp::from_second(seconds) else { return false };
+    let date = instant.to_zoned(jiff::tz::TimeZone::UTC).date();
+    date == date.last_of_month()
+}
+
+/// Whether there is a leap second at the end of this UTC day, as the kernel or the time servers say.
 pub(super) fn is_announced(sample: &ClockSample) -> bool {
+    is_announced_by_kernel(sample) || sample.network.is_some_and(|network| network.leap_announced)
+}
+
+/// Where the kernel is not synchronised its state does not tell, but its flags do.
+fn is_announced_by_kernel(sample: &ClockSample) -> bool {
     let Ok(reading) = sample.kernel else { return false };
     match reading.state {
         KernelClockState::InsertAnnounced

@@ -9,6 +9,7 @@ use attestamp_tsa::UtcInstant;
 use jiff::SignedDuration;
 use thiserror::Error;
 
+use super::ntp::offset_words;
 use super::source::KernelUnreadable;
 
 /// Why the clock is not trusted now.
@@ -105,6 +106,43 @@ pub enum ClockRefusal {
         "how far time has come is not recorded in the data folder; if this lasts, see the log for the reason"
     )]
     MarkNotStored,
+    /// F3: a majority of the time servers shows that the clock may be wrong by more than the accuracy has room for.
+    #[error(
+        "{}, as the time servers agree, give or take {bound:?}: at most {limit:?} is allowed for the accuracy claimed; set the clock right",
+        offset_words(*.offset_nanoseconds)
+    )]
+    NetworkOffset {
+        /// Their time minus ours, nanoseconds.
+        offset_nanoseconds: i64,
+        /// The most by which that may be wrong.
+        bound: Duration,
+        /// The most that both together may be.
+        limit: Duration,
+    },
+    /// F3: too few time servers answer to check the clock.
+    #[error(
+        "the clock is not checked: {answered} of {asked} time servers answer, {required} must agree; check the network, `clock.ntp-servers`, and that UDP port 123 is open"
+    )]
+    NetworkLost {
+        /// Servers that have given the time.
+        answered: u8,
+        /// Servers that must agree.
+        required: u8,
+        /// Servers that are asked.
+        asked: u8,
+    },
+    /// F3: the time servers contradict each other.
+    #[error(
+        "the clock is not checked: {answered} time servers answer and no {required} of them agree; find out which are wrong"
+    )]
+    NetworkDisagrees {
+        /// Servers that agree.
+        agreeing: u8,
+        /// Servers that have given the time.
+        answered: u8,
+        /// Servers that must agree.
+        required: u8,
+    },
     /// The clock shows a year that no token can state.
     #[error("the clock is beyond the year 9999")]
     OutOfRange,
@@ -122,6 +160,37 @@ pub enum ClockWarning {
     JumpAccepted {
         /// The size of the step; positive if the clock was put forward.
         by: SignedDuration,
+    },
+    /// F3: as [`ClockRefusal::NetworkOffset`], at half of its limit.
+    #[error(
+        "{}, as the time servers agree, give or take {bound:?}: more than {limit:?}, a quarter of the accuracy claimed or what is left of it; tokens stop at half",
+        offset_words(*.offset_nanoseconds)
+    )]
+    NetworkOffset {
+        /// Their time minus ours, nanoseconds.
+        offset_nanoseconds: i64,
+        /// The most by which that may be wrong.
+        bound: Duration,
+        /// From where on this warns.
+        limit: Duration,
+    },
+    /// F3: as [`ClockRefusal::NetworkLost`], where tokens are issued all the same.
+    #[error("the clock is not checked: {answered} of {asked} time servers answer, {required} must agree")]
+    NetworkLost {
+        /// Servers that have given the time.
+        answered: u8,
+        /// Servers that must agree.
+        required: u8,
+        /// Servers that are asked.
+        asked: u8,
+    },
+    /// F3: as [`ClockRefusal::NetworkDisagrees`], in mode `system`.
+    #[error("the clock is not checked: {answered} time servers answer and no {required} of them agree")]
+    NetworkDisagrees {
+        /// Servers that have given the time.
+        answered: u8,
+        /// Servers that must agree.
+        required: u8,
     },
     /// F5: a leap second comes at the end of this UTC day.
     #[error("a leap second is announced for the end of this UTC day; no tokens are issued around it")]
@@ -161,7 +230,31 @@ impl ClockRefusal {
             Self::LeapSecondStop => "leap-second-stop",
             Self::BehindHighWaterMark { .. } => "clock-behind-issued-time",
             Self::MarkNotStored => "clock-mark-not-stored",
+            Self::NetworkOffset { .. } => "clock-ntp-offset",
+            Self::NetworkLost { .. } => "clock-ntp-lost",
+            Self::NetworkDisagrees { .. } => "clock-ntp-disagreement",
             Self::OutOfRange => "clock-out-of-range",
+        }
+    }
+
+    /// Whether it is about the time servers: who reads it will want to know each of them.
+    #[must_use]
+    pub fn is_about_servers(&self) -> bool {
+        match self {
+            Self::NetworkOffset { .. } | Self::NetworkLost { .. } | Self::NetworkDisagrees { .. } => true,
+            Self::Stale { .. }
+            | Self::KernelUnreadable { .. }
+            | Self::ClockHardware { .. }
+            | Self::NotSynchronised { .. }
+            | Self::ErrorBoundExceeded { .. }
+            | Self::LeapStateUnknown { .. }
+            | Self::Jumped { .. }
+            | Self::Frozen
+            | Self::LeapSecondPause
+            | Self::LeapSecondStop
+            | Self::BehindHighWaterMark { .. }
+            | Self::MarkNotStored
+            | Self::OutOfRange => false,
         }
     }
 }
@@ -173,7 +266,19 @@ impl ClockWarning {
         match self {
             Self::Unassured => "clock-unassured",
             Self::JumpAccepted { .. } => "clock-jump-accepted",
+            Self::NetworkOffset { .. } => "clock-ntp-offset",
+            Self::NetworkLost { .. } => "clock-ntp-lost",
+            Self::NetworkDisagrees { .. } => "clock-ntp-disagreement",
             Self::LeapSecondAnnounced => "leap-second-announced",
+        }
+    }
+
+    /// Whether it is about the time servers.
+    #[must_use]
+    pub fn is_about_servers(&self) -> bool {
+        match self {
+            Self::NetworkOffset { .. } | Self::NetworkLost { .. } | Self::NetworkDisagrees { .. } => true,
+            Self::Unassured | Self::JumpAccepted { .. } | Self::LeapSecondAnnounced => false,
         }
     }
 }

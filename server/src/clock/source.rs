@@ -14,6 +14,8 @@ use jiff::SignedDuration;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use thiserror::Error;
 
+use super::ntp::NetworkReading;
+
 /// Two readings of CLOCK_BOOTTIME this close together leave the REALTIME between them well placed.
 const CLOSE_ENOUGH: Duration = Duration::from_micros(100);
 /// How often to try for that: a thread that is preempted in between tries again.
@@ -36,7 +38,7 @@ pub trait TimeSource: Send + Sync + fmt::Debug {
 
     /// All that the checks look at.
     fn sample(&self) -> ClockSample {
-        ClockSample { clocks: self.clocks(), kernel: self.kernel() }
+        ClockSample { clocks: self.clocks(), kernel: self.kernel(), network: None }
     }
 }
 
@@ -56,6 +58,8 @@ pub struct ClockSample {
     pub clocks: ClockPair,
     /// What the kernel says of its clock.
     pub kernel: Result<KernelClockReading, KernelUnreadable>,
+    /// What time servers say; `None` if none is configured.
+    pub network: Option<NetworkReading>,
 }
 
 /// The kernel's clock discipline could not be read.

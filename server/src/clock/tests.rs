@@ -13,6 +13,8 @@ use super::*;
 mod jumps;
 mod leap_seconds;
 mod monotone;
+mod network;
+mod network_answers;
 mod restarts;
 
 /// 2026-11-22T12:47:03Z.

@@ -9,12 +9,14 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::gate::ClockGate;
+use super::ntp::Pollers;
 
 /// The running threads. Dropping it stops them and waits for their end.
 #[derive(Debug)]
 pub struct ClockTicker {
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
+    pollers: Option<Pollers>,
 }
 
 #[derive(Debug, Default)]
@@ -24,14 +26,15 @@ struct Stop {
 }
 
 impl ClockTicker {
-    /// Refreshes the gate and renews its mark every `interval` from now on.
+    /// Refreshes the gate and renews its mark every `interval` from now on, and asks its time servers.
     ///
     /// # Errors
     /// The system's, if no thread can be made.
     pub fn start(gate: &Arc<ClockGate>, interval: Duration) -> io::Result<Self> {
-        let mut ticker = Self { stop: Arc::new(Stop::default()), threads: Vec::new() };
+        let mut ticker = Self { stop: Arc::new(Stop::default()), threads: Vec::new(), pollers: None };
         ticker.spawn("clock", gate, interval, ClockGate::refresh)?;
         ticker.spawn("clock-mark", gate, interval, ClockGate::renew_mark)?;
+        ticker.pollers = gate.network().map(Pollers::start).transpose()?;
         Ok(ticker)
     }
 
@@ -61,6 +64,7 @@ impl ClockTicker {
 impl Drop for ClockTicker {
     fn drop(&mut self) {
         self.stop.request();
+        self.pollers = None;
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so; the gate has refused since.
             let _ = thread.join();
