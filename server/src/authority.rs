@@ -4,13 +4,16 @@
 //! one's place, so that a request sees one state from its beginning to its end and takes no lock.
 
 mod attesting;
+mod expiry;
+mod ledger;
 mod metrics;
 mod readiness;
 mod summary;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use attestamp_certs::pem::{self, PemLabel};
@@ -24,6 +27,7 @@ use crate::config::Config;
 use crate::data_folder::Layout;
 use crate::http::StampRequest;
 use crate::issue::{self, StampOutcome};
+use crate::ledger::{AuthorityLedger, LedgerError};
 use crate::metrics::Metrics;
 use crate::pki::{PkiError, PkiFiles};
 use crate::serial::SerialSource;
@@ -32,7 +36,7 @@ use crate::tsu::{LifeOver, Tsu, TsuError};
 
 pub use crate::pki::PkiFile;
 pub use attesting::{AttestRefusal, AttestRequest, Attesting, Fresh};
-pub use readiness::{Readiness, ReadinessNote};
+pub use readiness::{LedgerState, Readiness, ReadinessNote};
 pub use summary::TsuSummary;
 
 /// Why an authority does not start, or a reload is refused.
@@ -53,6 +57,12 @@ pub enum AuthorityError {
     /// The keys that attest others are not what they should be.
     #[error("the attestation keys cannot be used: see [attestation] in attestamp.toml")]
     Attestation(#[from] AttestationError),
+    /// The ledger cannot be kept.
+    #[error("the ledger cannot be kept: see [ledger] in attestamp.toml")]
+    Ledger(#[from] LedgerError),
+    /// A token is in use by something that has not come back.
+    #[error("a token has been in a call for {} s that has not come back: see to it, and try again", TOKENS_PATIENCE.as_secs())]
+    TokensBusy,
     /// Nothing could ever be issued.
     #[error("no TSU can issue: all are retired, or there is none; `attestamp tsu new NAME` makes one")]
     NoTsu,
@@ -78,6 +88,9 @@ pub enum AuthorityError {
     },
 }
 
+/// How long a reload waits for the tokens: somebody may be issuing CRLs.
+const TOKENS_PATIENCE: Duration = Duration::from_secs(20);
+
 /// The running authority. Shared by all connections; a reload swaps what is inside.
 #[derive(Debug)]
 pub struct Authority {
@@ -88,6 +101,8 @@ pub struct Authority {
     attesting: ArcSwap<Attesting>,
     clock: Arc<ClockGate>,
     serials: SerialSource,
+    /// `None` where none is kept, and in a check.
+    ledger: Option<Arc<AuthorityLedger>>,
     /// Only for start, reload and CRLs: no request takes this lock.
     tokens: Mutex<Tokens>,
 }
@@ -132,6 +147,14 @@ impl Running {
             }
             (None, None) => Some(&self.default),
         }
+    }
+
+    /// Whether a signer with its key in this token hangs there.
+    fn hangs(&self, token: &str) -> bool {
+        let signers = self.tsus.values().flat_map(|tsu| tsu.signers());
+        let mut pools =
+            signers.filter(|signer| signer.config().token == token).filter_map(|signer| signer.pool());
+        pools.any(|pool| pool.state().is_stalled())
     }
 
     /// The TSU of this name, if it runs.
@@ -192,11 +215,28 @@ impl Running {
 }
 
 impl Authority {
-    /// Starts every TSU of `config`: opens the tokens, checks keys and certificates, makes a token with each.
+    /// Starts every TSU of `config`: opens the tokens, checks keys and certificates, makes a token with each; and opens the
+    /// ledger, if one is kept.
     ///
     /// # Errors
-    /// [`AuthorityError`] with the first TSU that is not fit.
+    /// [`AuthorityError`] with the first TSU that is not fit, or what is wrong with the ledger.
     pub fn start(
+        layout: Layout,
+        config: Config,
+        clock: Arc<ClockGate>,
+        serials: SerialSource,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, AuthorityError> {
+        let mut authority = Self::rehearse(layout, config, clock, serials, metrics)?;
+        authority.open_ledger()?;
+        Ok(authority)
+    }
+
+    /// As [`Authority::start`], without the ledger, which is a running server's: for a check. It must not issue.
+    ///
+    /// # Errors
+    /// As [`Authority::start`].
+    pub fn rehearse(
         layout: Layout,
         config: Config,
         clock: Arc<ClockGate>,
@@ -207,6 +247,7 @@ impl Authority {
         let pki = PkiFiles::load(&layout, &config)?;
         let parts = StartParts { layout: &layout, clock: &clock, metrics: &metrics };
         let running = Running::start(&parts, config, &mut tokens, None)?;
+        clock.hold_to(running.tsus.values().map(|tsu| tsu.accuracy_claim()));
         let attesting = Attesting::open(&layout, &running.config, &mut tokens, &clock)?;
         Ok(Self {
             layout,
@@ -216,6 +257,7 @@ impl Authority {
             attesting: ArcSwap::from_pointee(attesting),
             clock,
             serials,
+            ledger: None,
             tokens: Mutex::new(tokens),
         })
     }
@@ -226,20 +268,30 @@ impl Authority {
     /// # Errors
     /// [`AuthorityError`]; nothing has changed then.
     pub fn reload(&self, config: Config) -> Result<(), AuthorityError> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.lock_tokens()?;
         let pki = PkiFiles::load(&self.layout, &config)?;
         let parts = StartParts { layout: &self.layout, clock: &self.clock, metrics: &self.metrics };
         let before = self.running.load();
+        ledger::check_reload(&before.config, &config)?;
         let started = Running::start(&parts, config, &mut tokens, Some(&before));
         let running =
             started.inspect_err(|_| self.metrics.retain_tsus(|name| before.tsus.contains_key(name)))?;
-        let mut attesting = Attesting::open(&self.layout, &running.config, &mut tokens, &self.clock)?;
-        attesting.renew(&self.layout, &self.clock);
+        let attesting = match &running.config.attestation {
+            // A token that hangs would say nothing, and hold up the rest.
+            Some(config) if running.hangs(&config.token) => self.attesting.load_full(),
+            Some(_) | None => {
+                let mut attesting = Attesting::open(&self.layout, &running.config, &mut tokens, &self.clock)?;
+                attesting.renew(&self.layout, &self.clock);
+                Arc::new(attesting)
+            }
+        };
         self.clock.resume_after_leap_second();
+        self.clock.hold_to(running.tsus.values().map(|tsu| tsu.accuracy_claim()));
         self.metrics.retain_tsus(|name| running.tsus.contains_key(name));
+        self.record_reload(&before, &running);
         self.running.store(Arc::new(running));
         self.pki.store(Arc::new(pki));
-        self.attesting.store(Arc::new(attesting));
+        self.attesting.store(attesting);
         Ok(())
     }
 
@@ -255,6 +307,24 @@ impl Authority {
         attesting.renew(&self.layout, &self.clock);
         self.attesting.store(Arc::new(attesting));
         Ok(())
+    }
+
+    /// Compares the clocks of the tokens that have one with ours (F6). Asks the tokens: not on a thread of the runtime.
+    pub fn compare_token_clocks(&self) {
+        let tokens: Vec<_> = {
+            let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            tokens.iter().map(|(name, token)| (name.to_owned(), Arc::clone(token))).collect()
+        };
+        for (name, token) in tokens {
+            let before = self.clock.unverified_reading();
+            match token.utc_time() {
+                Ok(shown) => {
+                    self.clock.token_clocks().note(&name, shown, before, self.clock.unverified_reading());
+                }
+                // The pools tell of a token that does not answer.
+                Err(error) => tracing::debug!(token = name, %error, "a token's clock could not be read"),
+            }
+        }
     }
 
     /// Issues every CRL that is due, with the CA keys that are in reach, and serves the new ones.
@@ -276,7 +346,7 @@ impl Authority {
         self.running.rcu(|running| {
             let mut tsus = running.tsus.clone();
             if let Some(found) = tsus.get_mut(tsu) {
-                *found = Arc::new(found.dangerous_with_pool(Arc::clone(&pool)));
+                *found = Arc::new(found.dangerous_with_pool(&pool));
             }
             let default = tsus.get(running.default.name()).unwrap_or(&running.default);
             Running {
@@ -289,14 +359,48 @@ impl Authority {
         });
     }
 
+    /// Begins with the signers whose tokens were away at the start and have come back. Blocks on tokens.
+    pub fn begin_waiting_signers(&self) {
+        let running = self.running.load_full();
+        let waits = |tsu: &Arc<Tsu>| tsu.signers().iter().any(|signer| signer.waits_for_its_token());
+        for tsu in running.tsus.values().filter(|tsu| waits(tsu)) {
+            let Ok(mut tokens) = self.tokens.try_lock() else { return };
+            tsu.begin_waiting(&running.config, &self.clock, &mut tokens);
+        }
+    }
+
+    fn lock_tokens(&self) -> Result<MutexGuard<'_, Tokens>, AuthorityError> {
+        let began = Instant::now();
+        loop {
+            match self.tokens.try_lock() {
+                Ok(tokens) => return Ok(tokens),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if began.elapsed() > TOKENS_PATIENCE => {
+                    return Err(AuthorityError::TokensBusy);
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
     /// Answers one request.
     pub async fn stamp(&self, request: &StampRequest<'_>) -> StampOutcome {
-        issue::stamp(&self.running.load_full(), &self.clock, &self.serials, request).await
+        let ledger = self.ledger.as_deref();
+        issue::stamp(&self.running.load_full(), &self.clock, &self.serials, ledger, request).await
     }
 
     /// Brings the metrics of clock, keys and pools up to date.
     pub fn publish(&self, metrics: &Metrics) {
-        metrics::publish(&self.running.load(), &self.clock.snapshot(), metrics);
+        metrics::publish(&self.running.load(), self.ledger.as_deref(), &self.clock, metrics);
+        let readiness = self.readiness();
+        let codes = |notes: &'_ [ReadinessNote]| notes.iter().map(|note| note.code).collect::<Vec<_>>();
+        metrics.readiness.set(codes(&readiness.reasons).iter(), codes(&readiness.warnings).iter());
+        metrics.process.refresh();
+    }
+
+    /// Reads again when certificates and CRLs end that are no TSU's, for the metrics.
+    pub fn publish_expiries(&self, metrics: &Metrics) {
+        metrics.set_expiries(expiry::expiries(&self.layout, &self.running.load().config));
     }
 
     /// What requests see now.
@@ -358,6 +462,6 @@ impl Authority {
     /// Whether a token could be issued now, and why not.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        readiness::judge(&self.running.load(), &self.attesting.load(), &self.clock)
+        readiness::judge(&self.running.load(), &self.attesting.load(), self.ledger.as_deref(), &self.clock)
     }
 }

@@ -1,18 +1,21 @@
 //! The command line: what each command is called, and where it is.
 //!
-//! Exit codes: 0 done (for both `verify`: holds), 1 not done (for both: does not hold), 2 wrong usage (for both: could
+//! Exit codes: 0 done (for each `verify`: holds), 1 not done (for each: does not hold), 2 wrong usage (for each: could
 //! not be judged). Errors go to standard error as one sentence with its causes; results go to standard output.
 
 pub mod attest;
 pub mod bench;
 pub mod check;
 pub mod init;
+pub mod ledger;
+mod manual;
 mod options;
 pub mod reload;
 pub mod serve;
 pub mod stamp;
 pub mod status;
 mod text;
+mod time_servers;
 pub mod tsu;
 pub mod verify;
 
@@ -61,12 +64,18 @@ pub enum Command {
     /// Attest keys, and verify attestations
     #[command(subcommand)]
     Attest(attest::AttestCommand),
+    /// Read, prove and verify the record of every token issued
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Get timestamps for files
     Stamp(stamp::StampArgs),
     /// Verify a timestamp
     Verify(verify::VerifyArgs),
     /// Measure a timestamp server
     Bench(bench::BenchArgs),
+    /// Write the manual pages and the completions for shells into a folder: for packages
+    #[command(hide = true)]
+    Manual(manual::ManualArgs),
 }
 
 /// The data folder of this process.
@@ -93,9 +102,11 @@ impl Cli {
             Command::Reload(args) => reload::run(data, &args),
             Command::Tsu(command) => tsu::run(data, command),
             Command::Attest(command) => attest::run(data, command),
+            Command::Ledger(command) => ledger::run(data, command),
             Command::Stamp(args) => stamp::run(&args),
             Command::Verify(args) => verify::run(args),
             Command::Bench(args) => bench::run(&args),
+            Command::Manual(args) => manual::run(&args),
         }
     }
 }

@@ -5,9 +5,13 @@
 //! in the file something is wrong.
 
 mod attestation;
+mod clock;
 pub mod edit;
 pub mod file;
+mod ledger;
 pub(crate) mod nearest;
+pub mod signers;
+mod telemetry;
 pub mod template;
 #[cfg(test)]
 mod tests;
@@ -18,13 +22,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use attestamp_hsm::{ModuleSource, PinSource, Pkcs11Uri};
+use attestamp_ledger::Hash;
 use attestamp_tsa::{Compatibility, MAX_REQUEST_LENGTH, Profile};
 
 pub use attestation::{AttestationConfig, ChainKeys};
-use file::{ClockAssurance, ClockSection, ConfigFile, LeapSecond, LimitsSection, TokenSection, TsuSection};
+use file::{ConfigFile, LimitsSection, TokenSection, TsuSection};
 pub use file::{LogSection, ServerSection};
+pub use ledger::{LedgerConfig, LedgerSetting, ORIGIN_FORM, is_ledger_origin};
+use signers::SignersConfig;
+pub use telemetry::TelemetryConfig;
 
-use crate::clock::{ClockConfig, ClockMode, LeapSecondMode};
+use crate::clock::ClockConfig;
 use crate::data_folder::Layout;
 use crate::http::{AddressRate, HttpLimits, PublicUrl};
 
@@ -67,6 +75,8 @@ pub struct Config {
     pub limits: HttpLimits,
     /// The log.
     pub log: LogSection,
+    /// Where traces go; `None` if there are none.
+    pub telemetry: Option<TelemetryConfig>,
     /// The clock.
     pub clock: ClockConfig,
     /// The tokens by name.
@@ -75,10 +85,14 @@ pub struct Config {
     pub authorities: BTreeMap<String, CaConfig>,
     /// The keys that attest others; `None` where there are none.
     pub attestation: Option<AttestationConfig>,
+    /// Whether and how a record of every token is kept.
+    pub ledger: LedgerSetting,
     /// The TSUs by name.
     pub tsus: BTreeMap<String, TsuConfig>,
     /// The TSU that answers `POST /`; `None` if there is no TSU at all.
     pub default_tsu: Option<String>,
+    /// SHA-256 of the file, which the ledger records.
+    pub digest: Hash,
 }
 
 /// A PKCS#11 token and how to log in to it.
@@ -122,6 +136,8 @@ pub struct TsuConfig {
     pub nested: Option<String>,
     /// Whether it issues with a key that has shortcomings.
     pub accept_unattested: bool,
+    /// Its keys, the one above first, and how one is chosen.
+    pub signers: SignersConfig,
 }
 
 impl Config {
@@ -146,10 +162,10 @@ impl Config {
             path: path.to_owned(),
             message: nearest::explain(&error, text).into(),
         })?;
-        Self::check(file, folder)
+        Self::check(file, folder, Hash::of(text.as_bytes()))
     }
 
-    fn check(file: ConfigFile, folder: &Layout) -> Result<Self, ConfigError> {
+    fn check(file: ConfigFile, folder: &Layout, digest: Hash) -> Result<Self, ConfigError> {
         let mut tokens = BTreeMap::new();
         for (name, section) in file.token {
             let token = token_config(&name, section, folder)?;
@@ -175,13 +191,15 @@ impl Config {
         }
         check_issuers(&authorities)?;
         let attestation = attestation::check(file.attestation, &tokens, folder)?;
+        let ledger = ledger::check(file.ledger, &tokens, folder)?;
         let explicit_cert_req_false = file.server.compatibility_explicit_cert_req_false;
         let compatibility = Compatibility { explicit_cert_req_false };
         let mut tsus = BTreeMap::new();
         for (name, section) in file.tsu {
             check_name("tsu", &name)?;
             known_token(&tokens, &section.token, &format!("tsu.{name}.token"))?;
-            let tsu = tsu_config(&name, section, compatibility)?;
+            let signers = signers::check(&name, &section, &tokens, folder)?;
+            let tsu = tsu_config(&name, section, compatibility, signers)?;
             tsus.insert(name, tsu);
         }
         check_nested(&tsus)?;
@@ -193,12 +211,15 @@ impl Config {
             server,
             limits,
             log: file.log,
-            clock: clock_config(&file.clock),
+            telemetry: telemetry::check(file.telemetry)?,
+            clock: clock::check(&file.clock)?,
             tokens,
             authorities,
             attestation,
+            ledger,
             tsus,
             default_tsu,
+            digest,
         })
     }
 }
@@ -290,6 +311,7 @@ fn tsu_config(
     name: &str,
     section: TsuSection,
     compatibility: Compatibility,
+    signers: SignersConfig,
 ) -> Result<TsuConfig, ConfigError> {
     let key = key_uri(&format!("tsu.{name}.key"), &section.key)?;
     let pool = tsu::pool_config(&section)
@@ -300,7 +322,7 @@ fn tsu_config(
     })?;
     let (token, retired, nested) = (section.token, section.retired, section.nested_tsu);
     let accept_unattested = section.accept_unattested;
-    Ok(TsuConfig { token, key, retired, profile, pool, nested, accept_unattested })
+    Ok(TsuConfig { token, key, retired, profile, pool, nested, accept_unattested, signers })
 }
 
 fn default_tsu(
@@ -365,25 +387,6 @@ fn http_limits(section: &LimitsSection, server: &ServerSection) -> Result<HttpLi
         shutdown_grace: seconds(server.shutdown_grace_seconds),
         ..HttpLimits::default()
     })
-}
-
-fn clock_config(section: &ClockSection) -> ClockConfig {
-    let mode = match section.mode {
-        ClockAssurance::System => ClockMode::System,
-        ClockAssurance::Kernel => ClockMode::Kernel,
-    };
-    let default = ClockConfig::for_mode(mode);
-    let milliseconds =
-        |set: Option<u32>, default| set.map_or(default, |number| Duration::from_millis(number.into()));
-    ClockConfig {
-        leap_second: match section.leap_second {
-            LeapSecond::Pause => LeapSecondMode::Pause,
-            LeapSecond::Stop => LeapSecondMode::Stop,
-        },
-        error_budget: milliseconds(section.max_error_milliseconds, default.error_budget),
-        jump_limit: milliseconds(section.max_jump_milliseconds, default.jump_limit),
-        ..default
-    }
 }
 
 fn absolute_paths(mut server: ServerSection, folder: &Layout) -> ServerSection {

@@ -5,9 +5,11 @@
 //! DIR/certs/ca/*.pem|.crl  certificates and revocation lists of our own CAs
 //! DIR/certs/tsu/*.pem      one chain a TSU, leaf first
 //! DIR/certs/attestation/   the chains of the attestation keys; in keys/ each key's last attestation, in evidence/ its vendor's
+//! DIR/certs/ledger/        keys.txt: the public keys that sign the ledger's checkpoints
+//! DIR/ledger/              the record of every token issued: only grows
 //! DIR/token/token.sql      the embedded PKCS#11 token: the private keys
 //! DIR/token/pin, so-pin    its PINs, where `init` made them
-//! DIR/state/               the lock and the clock's high-water mark: nothing that an operator edits or must keep
+//! DIR/state/               the lock, the clock's high-water mark and the ledger's anchor: nothing that an operator edits or must keep
 //! DIR/state/initialising   there until `init` is done
 //! ```
 //!
@@ -43,7 +45,7 @@ const LOCK_RETRIES: u32 = 5;
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const CONFIG_FILE: &str = "attestamp.toml";
 /// `state` first: the mark of an `init` at work is in it.
-const SUBFOLDERS: [&str; 8] = [
+const SUBFOLDERS: [&str; 9] = [
     "state",
     "certs",
     "certs/ca",
@@ -51,6 +53,7 @@ const SUBFOLDERS: [&str; 8] = [
     "certs/attestation",
     "certs/attestation/keys",
     "certs/attestation/evidence",
+    "certs/ledger",
     "token",
 ];
 
@@ -173,6 +176,18 @@ impl Layout {
     #[must_use]
     pub fn evidence(&self, name: &str) -> PathBuf {
         self.attestation().join("evidence").join(name)
+    }
+
+    /// The ledger. Made by whoever opens it first.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger")
+    }
+
+    /// The public keys that sign, or have signed, the ledger's checkpoints: one verifier key a line.
+    #[must_use]
+    pub fn ledger_keys(&self) -> PathBuf {
+        self.root.join("certs/ledger/keys.txt")
     }
 
     /// The database of the embedded token.

@@ -11,6 +11,7 @@ mod backend;
 mod body;
 pub(crate) mod commands;
 mod connection;
+mod ledger;
 mod limits;
 mod listener;
 mod media_type;

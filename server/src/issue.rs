@@ -5,18 +5,20 @@
 //! whatever goes wrong into one of the replies that RFC 3161 knows.
 
 mod nested;
+mod signing;
 
 use std::error::Error;
 
-use attestamp_tsa::{Failure, Fault, TimeStampReq, TimeStampResp, UnsignedToken};
+use attestamp_tsa::{Failure, Fault, TimeStampReq, TimeStampResp};
 use bytes::Bytes;
 
 use crate::authority::Running;
 use crate::clock::ClockGate;
 use crate::http::{RequestId, StampRequest};
+use crate::ledger::AuthorityLedger;
 use crate::serial::SerialSource;
-use crate::tsu::{SignFault, Tsu};
-use nested::NestedFault;
+use crate::tsu::Tsu;
+use signing::Surroundings;
 
 /// What the authority answers to one timestamp request.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub async fn stamp(
     running: &Running,
     clock: &ClockGate,
     serials: &SerialSource,
+    ledger: Option<&AuthorityLedger>,
     request: &StampRequest<'_>,
 ) -> StampOutcome {
     // bytes -> request | malformed (tsa/src/request.rs)
@@ -74,64 +77,65 @@ pub async fn stamp(
         return reject(tsu, Outcome::Malformed, &failure);
     };
     // a verdict on the clock that is at most two seconds old (server/src/clock/gate.rs)
-    let now = match clock.now() {
-        Ok(now) => now,
-        Err(_) => return reject(tsu, Outcome::TimeNotAvailable, &Failure::Fault(Fault::TimeNotAvailable)),
-    };
+    let Ok(now) = clock.now() else { return time_not_available(tsu) };
     // the certificate's and the key's end, before the HSM is asked (server/src/tsu.rs)
     if let Err(over) = tsu.check_life(now.instant) {
         return fault(tsu, request.id, &over);
     }
     // request -> grant | refusal (tsa/src/profile.rs)
+    let deciding = request.trace.step("decide");
     let grant = match tsu.profile().decide(&req, now.instant) {
         Ok(grant) => grant,
         Err(refusal) => return reject(tsu, Outcome::Refused, &Failure::Refusal(refusal)),
     };
-    // unique without a disk (server/src/serial.rs)
-    let serial = match serials.next() {
-        Ok(serial) => serial,
-        Err(error) => return fault(tsu, request.id, &error),
-    };
-    // grant -> the bytes to sign (tsa/src/token.rs)
-    let token = UnsignedToken::build(&grant, tsu.template(), serial);
-    // the only slow step, behind a bounded queue (hsm/src/pool.rs)
-    let signature = match tsu.sign(token.to_be_signed()).await {
-        Ok(signature) => signature,
-        Err(SignFault::Busy { retry_after_seconds }) => return StampOutcome::Busy { retry_after_seconds },
-        Err(SignFault::Failed(error)) => return fault(tsu, request.id, &error),
-    };
-    // where the TSU is to: a post-quantum token over this signature (server/src/issue/nested.rs)
-    let nested = match nested::over_signature(running, tsu, &signature, clock, serials).await {
-        Ok(nested) => nested,
-        Err(NestedFault::Sign(SignFault::Busy { retry_after_seconds })) => {
-            return StampOutcome::Busy { retry_after_seconds };
+    drop(deciding);
+    // nothing is signed that could not go on record (server/src/ledger/recording.rs)
+    if ledger.is_some_and(|ledger| ledger.check_open().is_err()) {
+        return reject(tsu, Outcome::SystemFailure, &Failure::Fault(Fault::SystemFailure));
+    }
+    // serial, signature, token; on another of the TSU's signers if one fails (server/src/issue/signing.rs)
+    let around = Surroundings { running, clock, serials, ledger, trace: request.trace };
+    let issued = match signing::token(around, tsu, &req, grant, now.instant).await {
+        Ok(issued) => issued,
+        Err(failed) => {
+            if let Some(retry_after_seconds) = failed.busy() {
+                return StampOutcome::Busy { retry_after_seconds };
+            }
+            if failed.is_the_clocks() {
+                return time_not_available(tsu);
+            }
+            return fault(tsu, request.id, &failed);
         }
-        Err(NestedFault::Time(_)) => {
-            return reject(tsu, Outcome::TimeNotAvailable, &Failure::Fault(Fault::TimeNotAvailable));
-        }
-        Err(error) => return fault(tsu, request.id, &error),
     };
     // waiting for the signatures must not have made genTime older than the accuracy that the token claims
-    if let Err(late) = clock.check_age(grant.gen_time, tsu.accuracy()) {
+    if let Err(late) = clock.check_age(issued.gen_time, tsu.accuracy()) {
         return fault(tsu, request.id, &late);
     }
-    // token and reply (tsa/src/token.rs, tsa/src/response.rs)
-    let token = match nested {
-        Some(nested) => {
-            nested::count(running, tsu);
-            token.attach_with_nested(&signature, &nested)
+    // durable before it leaves, and still within its accuracy then (server/src/ledger/recording.rs)
+    if let (Some(ledger), Some(record)) = (ledger, &issued.record) {
+        let nested = issued.nested.as_ref().and_then(|nested| nested.record.as_ref());
+        let _recording = request.trace.step("ledger");
+        if let Err(error) = ledger.record(record, nested, clock).await {
+            return fault(tsu, request.id, &error);
         }
-        None => token.attach(&signature),
-    };
-    let der = TimeStampResp::granted(token).into();
+    }
+    if let Some(nested) = &issued.nested {
+        nested.tsu.metrics().stamp(Outcome::Granted);
+    }
+    let der = TimeStampResp::granted(issued.token).into();
     tsu.metrics().stamp(Outcome::Granted);
     StampOutcome::Reply { der, outcome: Outcome::Granted }
 }
 
 /// The client's doing, or the clock's, which logs its own changes.
 fn reject(tsu: &Tsu, outcome: Outcome, failure: &Failure) -> StampOutcome {
-    tsu.metrics().stamp(outcome);
+    tsu.metrics().rejection(outcome, failure.failure_info());
     StampOutcome::Reply { der: TimeStampResp::rejection_of(failure).into(), outcome }
+}
+
+/// The clock cannot be relied upon.
+fn time_not_available(tsu: &Tsu) -> StampOutcome {
+    reject(tsu, Outcome::TimeNotAvailable, &Failure::Fault(Fault::TimeNotAvailable))
 }
 
 /// Ours: the log has the whole chain of causes, the client learns systemFailure and no more.

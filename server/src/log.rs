@@ -4,14 +4,17 @@
 //! output, which is its product; commands that print a result there log to standard error. Nothing here decides what
 //! is logged.
 
+mod batch;
+
 use std::io::{self, IsTerminal};
 
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use batch::BatchWriter;
 
 /// The environment variable that overrides the configured filter, as `info` or `attestamp::clock=debug,info`.
 pub const FILTER_VARIABLE: &str = "ATTESTAMP_LOG";
@@ -62,6 +65,16 @@ pub enum LogError {
         /// What the parser says.
         source: ParseError,
     },
+    /// There is no thread to write with.
+    #[error("no thread can be started to write the log")]
+    Thread(#[source] io::Error),
+}
+
+/// Writes what was logged, when dropped: to be held until the process ends.
+#[derive(Debug)]
+#[must_use = "what is logged after this is dropped is lost"]
+pub struct LogWriter {
+    _thread: batch::BatchThread,
 }
 
 impl Default for LogConfig {
@@ -74,15 +87,16 @@ impl Default for LogConfig {
 /// counts; a later one checks its filter and changes nothing.
 ///
 /// # Errors
-/// [`LogError::Filter`] if the filter does not parse.
-pub fn init(config: &LogConfig) -> Result<(), LogError> {
+/// [`LogError`] if the filter does not parse, or there is no thread.
+pub fn init(config: &LogConfig) -> Result<LogWriter, LogError> {
     let overriding = std::env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
     let filter = parse_filter(overriding.as_deref().unwrap_or(&config.filter))?;
     let subscriber = tracing_subscriber::registry().with(filter);
-    let (writer, terminal) = match config.stream {
-        LogStream::StandardOutput => (BoxMakeWriter::new(io::stdout), io::stdout().is_terminal()),
-        LogStream::StandardError => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
+    let (started, terminal) = match config.stream {
+        LogStream::StandardOutput => (BatchWriter::start(io::stdout()), io::stdout().is_terminal()),
+        LogStream::StandardError => (BatchWriter::start(io::stderr()), io::stderr().is_terminal()),
     };
+    let (writer, thread) = started.map_err(LogError::Thread)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(terminal);
     let json = match config.format {
         LogFormat::Automatic => !terminal,
@@ -95,7 +109,7 @@ pub fn init(config: &LogConfig) -> Result<(), LogError> {
     } else {
         subscriber.with(lines).try_init()
     };
-    Ok(())
+    Ok(LogWriter { _thread: thread })
 }
 
 /// Whether a filter parses.
@@ -137,9 +151,9 @@ mod tests {
         // Off, because the first call counts for all tests of this process.
         let filter = "off".to_owned();
         let config = LogConfig { filter, stream: LogStream::StandardError, ..LogConfig::default() };
-        init(&config).expect("first");
-        init(&config).expect("second");
-        init(&LogConfig { format: LogFormat::Json, ..config }).expect("third");
+        let _first = init(&config).expect("first");
+        let _second = init(&config).expect("second");
+        let _third = init(&LogConfig { format: LogFormat::Json, ..config }).expect("third");
     }
 
     #[test]

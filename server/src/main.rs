@@ -5,6 +5,12 @@ use std::process::ExitCode;
 
 use attestamp::cli::Cli;
 use clap::Parser as _;
+use tikv_jemallocator::Jemalloc;
+
+/// A signature by the embedded token makes some hundred small allocations in OpenSSL, a request a few: this allocator
+/// takes their time to a third, for the C code in this program too (`docs/benchmarks.md`).
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {

@@ -4,18 +4,28 @@
 //! one atomic addition. `prometheus-client` is not used for that reason: its families and histograms take a lock per event.
 //! Callers hold the handles they set; nothing here reads a clock or a key.
 
+mod expiry;
+mod ledger;
 mod primitive;
+mod process;
+mod readiness;
 mod render;
+mod signer;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use attestamp_tsa::PkiFailureInfo;
 use hyper::StatusCode;
 
-pub use self::primitive::{Counter, Gauge, Histogram, Level};
+pub use self::{
+    expiry::{Expiry, ExpiryKind},
+    ledger::LedgerMetrics,
+    primitive::{Counter, Gauge, Histogram, Level},
+    process::ProcessMetrics,
+    readiness::ReadinessMetrics,
+    signer::SignerMetrics,
+};
 use crate::{
     http::{NotAdmitted, Overdue, Route},
     issue::Outcome,
@@ -30,6 +40,13 @@ pub struct Metrics {
     pub clock: ClockMetrics,
     /// The signing keys' token, set by its user.
     pub hsm: HsmMetrics,
+    /// What `/readyz` says.
+    pub readiness: ReadinessMetrics,
+    /// What the kernel says of the process.
+    pub process: ProcessMetrics,
+    expiries: ArcSwap<Vec<Expiry>>,
+    /// The ledger, set by its owner.
+    pub ledger: LedgerMetrics,
     tsus: ArcSwap<Vec<Arc<TsuMetrics>>>,
 }
 
@@ -56,10 +73,20 @@ pub struct ClockMetrics {
     pub trusted: Gauge,
     /// 1 if the time is assured against a bound, 0 if it is only the system's.
     pub assured: Gauge,
-    /// Offset from the reference, in seconds.
+    /// The time servers' time minus ours, in seconds.
     pub offset_seconds: Gauge,
+    /// The most by which that offset may be wrong, in seconds.
+    pub ntp_bound_seconds: Gauge,
+    /// Time servers by what is made of them.
+    pub ntp_servers: [Gauge; crate::clock::Standing::ALL.len()],
     /// Bound of the error, in seconds.
     pub error_bound_seconds: Gauge,
+    /// Correction that the kernel still has to apply, in seconds.
+    pub kernel_offset_seconds: Gauge,
+    /// Age of the latest look at the clock, in seconds.
+    pub sample_age_seconds: Gauge,
+    /// Requests that were refused for the clock.
+    pub refusals: Counter,
 }
 
 /// What the user of the signing keys' token knows. A value never set is rendered as NaN.
@@ -82,12 +109,12 @@ pub struct HsmMetrics {
 pub struct TsuMetrics {
     name: String,
     stamps: [Counter; OUTCOMES.len()],
+    rejections: [Counter; PkiFailureInfo::ALL.len()],
     /// End of the certificate's validity, in Unix seconds.
     pub certificate_expiry_seconds: Gauge,
     /// End of the private key's use, in Unix seconds.
     pub key_expiry_seconds: Gauge,
-    /// What the TSU's signing pool had counted when it was last looked at.
-    pool_seen: Mutex<PoolTotals>,
+    signers: ArcSwap<Vec<Arc<SignerMetrics>>>,
 }
 
 /// What a signing pool has counted since it was made.
@@ -114,12 +141,9 @@ impl PoolTotals {
 }
 
 impl HsmMetrics {
-    /// Adds what a TSU's pool has counted since the last call for the same TSU.
-    pub fn add(&self, tsu: &TsuMetrics, totals: PoolTotals) {
-        let mut seen = tsu.pool_seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let added = totals.since(*seen);
-        *seen = totals;
-        drop(seen);
+    /// Adds what a signer's pool has counted since the last call for the same signer.
+    pub fn add(&self, signer: &SignerMetrics, totals: PoolTotals) {
+        let added = signer.added(totals);
         self.sign_errors.add(added.sign_errors);
         self.busy.add(added.busy);
         self.recoveries.add(added.recoveries);
@@ -163,6 +187,11 @@ impl Metrics {
     /// Forgets the TSUs that are configured no more.
     pub fn retain_tsus(&self, is_configured: impl Fn(&str) -> bool) {
         self.tsus.rcu(|tsus| tsus.iter().filter(|tsu| is_configured(&tsu.name)).cloned().collect::<Vec<_>>());
+    }
+
+    /// Takes the ends of what is no TSU's, in place of those known before.
+    pub fn set_expiries(&self, expiries: Vec<Expiry>) {
+        self.expiries.store(Arc::new(expiries));
     }
 
     /// Everything in the Prometheus text format 0.0.4.
@@ -211,10 +240,33 @@ impl TsuMetrics {
         Self {
             name: name.to_owned(),
             stamps: Default::default(),
+            rejections: Default::default(),
             certificate_expiry_seconds: Gauge::default(),
             key_expiry_seconds: Gauge::default(),
-            pool_seen: Mutex::default(),
+            signers: ArcSwap::default(),
         }
+    }
+
+    /// The metrics of its signer of this name, made if there are none yet. The name comes from the configuration.
+    pub fn signer(&self, label: &str) -> Arc<SignerMetrics> {
+        let existing = || self.signers.load().iter().find(|signer| signer.label == label).cloned();
+        existing().unwrap_or_else(|| {
+            let made = Arc::new(SignerMetrics::new(label));
+            self.signers.rcu(|signers| {
+                let mut signers = Vec::clone(signers);
+                if !signers.iter().any(|signer| signer.label == label) {
+                    signers.push(Arc::clone(&made));
+                }
+                signers
+            });
+            existing().unwrap_or(made)
+        })
+    }
+
+    /// Forgets the signers that are configured no more.
+    pub fn retain_signers(&self, is_configured: impl Fn(&str) -> bool) {
+        let kept = |signer: &&Arc<SignerMetrics>| is_configured(&signer.label);
+        self.signers.rcu(|signers| signers.iter().filter(kept).cloned().collect::<Vec<_>>());
     }
 
     /// Counts one answer.
@@ -226,6 +278,17 @@ impl TsuMetrics {
             Outcome::Refused => refused.increment(),
             Outcome::TimeNotAvailable => time_not_available.increment(),
             Outcome::SystemFailure => system_failure.increment(),
+        }
+    }
+}
+
+impl TsuMetrics {
+    /// Counts one answer that is no token, by what the client was told of it.
+    pub fn rejection(&self, outcome: Outcome, failure: PkiFailureInfo) {
+        self.stamp(outcome);
+        let at = PkiFailureInfo::ALL.iter().position(|known| *known == failure);
+        if let Some(counter) = at.and_then(|at| self.rejections.get(at)) {
+            counter.increment();
         }
     }
 }
@@ -253,12 +316,12 @@ mod tests {
     #[test]
     fn a_pool_that_was_replaced_goes_on_counting() {
         let metrics = Metrics::default();
-        let tsu = metrics.tsu("default");
+        let signer = metrics.tsu("default").signer("main");
         let failed = |sign_errors| PoolTotals { sign_errors, ..PoolTotals::default() };
-        metrics.hsm.add(&tsu, failed(5));
-        metrics.hsm.add(&tsu, failed(7));
+        metrics.hsm.add(&signer, failed(5));
+        metrics.hsm.add(&signer, failed(7));
         // A reload made a new pool, which failed twice.
-        metrics.hsm.add(&tsu, failed(2));
+        metrics.hsm.add(&signer, failed(2));
         assert_eq!(metrics.hsm.sign_errors.value(), 9);
     }
 
@@ -275,7 +338,7 @@ mod tests {
             "attestamp_requests_total{route=\"stamp\",status=\"200\"} 1",
             "attestamp_requests_total{route=\"other\",status=\"other\"} 1",
             "attestamp_stamps_total{tsu=\"default\",outcome=\"granted\"} 2",
-            "attestamp_clock_offset_seconds -0.25",
+            "attestamp_clock_ntp_offset_seconds -0.25",
             "attestamp_clock_trusted NaN",
             "attestamp_request_duration_seconds_bucket{route=\"stamp\",le=\"0.00025\"} 0",
             "attestamp_request_duration_seconds_bucket{route=\"stamp\",le=\"0.0005\"} 1",
@@ -315,6 +378,21 @@ mod tests {
                 format!("attestamp_stamps_total{{tsu=\"t\",outcome=\"{}\"}} 1", outcome_label(outcome));
             assert!(metrics.render().contains(&line), "{line}");
         }
+    }
+
+    #[test]
+    fn rejections_are_counted_under_the_name_of_rfc_3161() {
+        let metrics = Metrics::default();
+        let tsu = metrics.tsu("t");
+        for failure in PkiFailureInfo::ALL {
+            tsu.rejection(Outcome::Refused, failure);
+            let name = failure.name();
+            let line = format!("attestamp_rejections_total{{tsu=\"t\",failure_info=\"{name}\"}} 1");
+            assert!(metrics.render().lines().any(|found| found == line), "{line}");
+        }
+        let all =
+            format!("attestamp_stamps_total{{tsu=\"t\",outcome=\"refused\"}} {}", PkiFailureInfo::ALL.len());
+        assert!(metrics.render().contains(&all));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use attestamp_hsm::{HsmError, Module, ModuleSource, PinError, Token};
 
@@ -51,6 +53,15 @@ pub enum TokenError {
         #[source]
         source: HsmError,
     },
+    /// The module does not come back from a call.
+    #[error(
+        "token `{name}` did not answer within {SILENCE_SECONDS} s: see to the HSM and the network before it; the call ends when \
+         the module returns"
+    )]
+    Silent {
+        /// The token's name in the configuration.
+        name: Box<str>,
+    },
     /// The module or the token refuses.
     #[error("cannot open token `{name}`")]
     Open {
@@ -60,6 +71,19 @@ pub enum TokenError {
         #[source]
         source: HsmError,
     },
+}
+
+/// How long a token may take over what is not a signature: a slow login over a network takes a few seconds.
+const SILENCE_SECONDS: u64 = 20;
+
+/// Does something that may hang in a module on a thread of its own, and waits no longer than for a token that is well.
+/// `None` if it has not come back; the thread ends when the module returns.
+pub(crate) fn within<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (answer, answered) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("token-call".to_owned());
+    // Who waited may be gone: the answer is dropped.
+    thread.spawn(move || drop(answer.send(what()))).ok()?;
+    answered.recv_timeout(Duration::from_secs(SILENCE_SECONDS)).ok()
 }
 
 /// The open tokens, by their names in the configuration.
@@ -84,7 +108,9 @@ impl Tokens {
         {
             return Ok(Arc::clone(token));
         }
-        let token = Arc::new(log_in(name, config)?);
+        let (wanted, settings) = (name.to_owned(), config.clone());
+        let answer = within(move || log_in(&wanted, &settings));
+        let token = Arc::new(answer.ok_or_else(|| TokenError::Silent { name: name.into() })??);
         self.open.insert(name.to_owned(), (config.clone(), Arc::clone(&token)));
         Ok(token)
     }

@@ -5,53 +5,51 @@
 //! with it passes the strict verifier. Nothing is looked up again for a request.
 
 mod certificates;
+mod choice;
 mod error;
 mod etsi;
+mod self_check;
 mod self_test;
+mod signer;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use attestamp_attestation::Shortcoming;
 use attestamp_certs::{CertificateDer, MlDsa, SignatureAlgorithm, SlhDsa, TsuCertificate, UnixTime};
-use attestamp_hsm::{
-    Dispatch, DispatchChoice, KeyAlgorithm, KeyInfo, ModuleSource, PoolConfig, SignError, SignatureScheme,
-    SigningPool, StoreHealth, Token,
-};
+use attestamp_hsm::{KeyAlgorithm, KeyInfo, SignatureScheme, SigningPool};
 use attestamp_tsa::{Profile, TemplateError, TokenTemplate, UtcInstant};
 
-use tokio::sync::oneshot;
-
-use crate::attestation::claims::key_claims;
 use crate::authority::StartParts;
-use crate::clock::ClockGate;
+use crate::clock::{AccuracyClaim, ClockGate};
+use crate::config::signers::SignerUse;
 use crate::config::{Config, TsuConfig};
 use crate::metrics::TsuMetrics;
 use crate::tokens::Tokens;
+use signer::Beginning;
 
 pub use certificates::{CertificateChain, CertificatesError};
+pub use choice::Tried;
 pub use error::{LifeOver, SignFault, TsuError};
+pub use self_check::SelfCheckFailed;
+pub use signer::Signer;
 
 /// A TSU that may issue.
 #[derive(Debug)]
 pub struct Tsu {
     name: String,
     config: TsuConfig,
-    token: Arc<Token>,
+    /// The TSU's own key first; never empty.
+    signers: Vec<Arc<Signer>>,
     algorithm: KeyAlgorithm,
-    chain: CertificateChain,
-    template: TokenTemplate,
-    pool: Arc<SigningPool>,
+    /// Counts requests, where signers are asked in turn.
+    turn: AtomicUsize,
     metrics: Arc<TsuMetrics>,
-    /// How long the signature of the self-test took; zero where none was made.
-    signing: Duration,
-    /// What the token does not say of the key; empty unless the operator accepts that.
-    shortcomings: Vec<Shortcoming>,
 }
 
 impl Tsu {
-    /// Checks everything that the TSU rests on and starts its pool; keeps the pool of `before` if key and pool are the
-    /// same.
+    /// Checks everything that the TSU rests on and starts its pools; keeps the pools of `before` if key and pool are the
+    /// same. Of several signers, one at least must begin; those whose tokens are away begin later.
     ///
     /// # Errors
     /// [`TsuError`] with the first thing that does not fit.
@@ -64,67 +62,83 @@ impl Tsu {
         before: Option<&Arc<Self>>,
     ) -> Result<Self, TsuError> {
         let now = parts.clock.unverified_time();
-        let chain = CertificateChain::load(name, parts.layout, now)?;
-        let token = tokens.open(&all.tokens, &config.token)?;
-        let key = token.find_uri(&config.key)?;
-        if key.spki_der != chain.leaf().spki_der() {
-            return Err(TsuError::KeyMismatch {
-                name: name.into(),
-                certificate_path: parts.layout.tsu_chain(name).display().to_string().into(),
-                key: config.key.to_string().into(),
-            });
-        }
-        let shortcomings = attestamp_attestation::shortcomings(&key_claims(&key));
-        if !shortcomings.is_empty() && !config.accept_unattested {
-            return Err(TsuError::Unattested { name: name.into(), shortcomings });
-        }
-        etsi::check(config.profile.config().etsi, chain.leaf(), all)?;
-        let template = check_certificate(&chain, &config.profile, &key)?;
-        let same = before.filter(|tsu| {
-            Arc::ptr_eq(&tsu.token, &token)
-                && tsu.chain.leaf().spki_der() == key.spki_der
-                && tsu.config.key == config.key
-                && tsu.config.pool == config.pool
-        });
-        let pool = match same {
-            Some(tsu) => {
-                if !tsu.pool.state().is_up() {
-                    // Whoever reloads may have put the PIN right.
-                    tsu.pool.retry();
-                    let _ = tsu.pool.wait_while_recovering(tsu.pool.deadline());
+        let metrics = parts.metrics.tsu(name);
+        let beginning = Beginning { name, config, all, clock: parts.clock, now };
+        let (mut signers, mut outage) = (Vec::new(), None);
+        for signer in &config.signers.all {
+            let path = signer::certificate_path(signer, parts.layout.tsu_chain(name));
+            let chain = CertificateChain::load_from(&path, name, now).map_err(|error| {
+                if signer.certificate.is_some() && matches!(error, TsuError::NoCertificate { .. }) {
+                    TsuError::StandbyCertificate { standby: signer.label.as_str().into(), path }
+                } else {
+                    error
                 }
-                Arc::clone(&tsu.pool)
+            })?;
+            let made = Signer::new(signer, chain, config, metrics.signer(&signer.label));
+            let before = before.and_then(|tsu| tsu.signers.iter().find(|known| known.config() == signer));
+            match made.begin(&beginning, tokens, before.map(Arc::as_ref)) {
+                Ok(()) => {}
+                Err(error) if config.signers.all.len() > 1 && signer::is_outage(&error) => {
+                    let error_text = crate::log::chain(&error);
+                    tracing::warn!(
+                        tsu = name,
+                        signer = signer.label,
+                        error = error_text,
+                        "a signer waits for its token"
+                    );
+                    outage.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
             }
-            None => Arc::new(token.signing_pool(&key.id, &key.spki_der, pool_config(config, all))?),
-        };
-        let mut tsu = Self {
-            name: name.to_owned(),
-            config: config.clone(),
-            token,
-            algorithm: key.algorithm,
-            chain,
-            template,
-            pool,
-            metrics: parts.metrics.tsu(name),
-            signing: Duration::ZERO,
-            shortcomings,
-        };
-        match check_life(&tsu.chain, now) {
-            Ok(()) => {
-                tsu.signing = self_test::run(&tsu, now)?;
-                tsu.check_accuracy(parts.clock, tsu.signing)?;
-            }
-            // The server starts: its other TSUs issue, and `/readyz` says what is wrong with this one.
-            Err(over) => tracing::error!(tsu = name, reason = %over, "this TSU issues nothing"),
+            signers.push(Arc::new(made));
         }
+        let Some(algorithm) =
+            signers.iter().find_map(|signer| signer.signing()).map(|signing| signing.algorithm)
+        else {
+            return Err(outage.unwrap_or_else(|| TsuError::NoCertificate { name: name.into() }));
+        };
+        metrics.retain_signers(|label| signers.iter().any(|signer| signer.label() == label));
+        let (name, config, turn) = (name.to_owned(), config.clone(), AtomicUsize::new(0));
+        let tsu = Self { name, config, signers, algorithm, turn, metrics };
+        tsu.signers.iter().try_for_each(|signer| tsu.check_algorithm(signer))?;
         Ok(tsu)
     }
 
-    /// Whether the accuracy can be kept where the signatures of a token take so long.
-    fn check_accuracy(&self, clock: &ClockGate, signing: Duration) -> Result<(), TsuError> {
-        let step = self.profile().config().gen_time_precision.step_microseconds();
-        clock.check_accuracy(self.accuracy(), Duration::from_micros(step), signing)?;
-        Ok(())
+    /// Begins with the signers whose tokens were away, if they have come back. True if one did.
+    pub fn begin_waiting(&self, all: &Config, clock: &ClockGate, tokens: &mut Tokens) -> bool {
+        let now = clock.unverified_time();
+        let beginning = Beginning { name: &self.name, config: &self.config, all, clock, now };
+        let mut has_begun = false;
+        for signer in self.signers.iter().filter(|signer| signer.waits_for_its_token()) {
+            let begun = signer.begin(&beginning, tokens, None).and_then(|()| self.check_algorithm(signer));
+            match begun {
+                Ok(()) => {
+                    tracing::info!(tsu = self.name, signer = signer.label(), "a signer has begun");
+                    has_begun = true;
+                }
+                Err(error) => {
+                    let error = crate::log::chain(&error);
+                    tracing::debug!(
+                        tsu = self.name,
+                        signer = signer.label(),
+                        error,
+                        "a signer waits for its token"
+                    );
+                }
+            }
+        }
+        has_begun
+    }
+
+    fn check_algorithm(&self, signer: &Signer) -> Result<(), TsuError> {
+        match signer.signing() {
+            Some(signing) if signing.algorithm != self.algorithm => Err(TsuError::StandbyAlgorithm {
+                standby: signer.label().into(),
+                found: signing.algorithm,
+                expected: self.algorithm,
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Checks the TSU whose tokens this one's are to carry: it must run, be worth more, and leave the time.
@@ -137,55 +151,76 @@ impl Tsu {
         if !nested.is_post_quantum() {
             return Err(TsuError::NestedClassical { nested: name.into(), algorithm: nested.algorithm });
         }
-        self.check_accuracy(clock, self.signing.saturating_add(nested.signing))
+        signer::check_accuracy(
+            self.profile(),
+            clock,
+            self.signing_time().saturating_add(nested.signing_time()),
+        )
     }
 
-    /// Signs the signed attributes of a token, on this thread or on one of the pool's.
+    /// How long the slowest signer's self-test took.
+    fn signing_time(&self) -> Duration {
+        let times = self.signers.iter().filter_map(|signer| signer.signing()).map(|signing| signing.duration);
+        times.max().unwrap_or_default()
+    }
+
+    /// The signer to ask next, and how long to wait for it; `None` when all were tried.
     ///
-    /// # Errors
-    /// [`SignFault`].
-    pub async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignFault> {
-        let answer = match self.pool.dispatch() {
-            Dispatch::Inline => self.pool.sign_now(message),
-            Dispatch::Threads => {
-                let (sender, receiver) = oneshot::channel();
-                let reply = move |answer| {
-                    // The client may have left: its signature is dropped.
-                    let _ = sender.send(answer);
-                };
-                match self.pool.submit(message.to_vec(), reply) {
-                    Ok(()) => self.wait_for(receiver).await,
-                    Err(error) => Err(error),
-                }
+    /// Those that are healthy come first, then those that failed a short while ago, then those that are known not to sign,
+    /// which say at once why.
+    pub fn next_signer(&self, tried: &mut Tried, now: UtcInstant) -> Option<(&Signer, Duration)> {
+        if let [only] = self.signers.as_slice() {
+            let is_new = !tried.has(0);
+            tried.add(0);
+            return is_new.then(|| (&**only, self.config.pool.deadline));
+        }
+        let (instant, unix) = (Instant::now(), now.unix_time());
+        let offset = tried.begins_at(|| match self.config.signers.choice {
+            SignerUse::Failover => 0,
+            SignerUse::Balance => self.turn.fetch_add(1, Ordering::Relaxed),
+        });
+        let mut best = None;
+        for step in 0..self.signers.len() {
+            let number = offset.wrapping_add(step) % self.signers.len();
+            let Some(signer) = self.signers.get(number).filter(|_| !tried.has(number)) else { continue };
+            if check_life(signer.chain(), unix).is_err() {
+                continue;
             }
+            let rank = if !signer.is_up() {
+                signer.record.seen_down(instant);
+                2
+            } else {
+                u8::from(signer.record.is_on_probation(instant))
+            };
+            if best.is_none_or(|(known, _)| rank < known) {
+                best = Some((rank, number));
+            }
+        }
+        let (_, number) = best?;
+        tried.add(number);
+        let is_another_up = |(at, signer): (usize, &Arc<Signer>)| !tried.has(at) && signer.is_up();
+        let patience = if self.signers.iter().enumerate().any(is_another_up) {
+            self.config.signers.failover.min(self.config.pool.deadline)
+        } else {
+            self.config.pool.deadline
         };
-        answer.map_err(|error| match error {
-            SignError::Busy { .. } => SignFault::Busy { retry_after_seconds: 1 },
-            failed @ (SignError::Unavailable { .. }
-            | SignError::DeadlinePassed { .. }
-            | SignError::Failed { .. }
-            | SignError::Stopped) => SignFault::Failed(failed),
-        })
+        self.signers.get(number).map(|signer| (&**signer, patience))
     }
 
-    /// The pool drops what waits too long for a session; a session that hangs in the module is noticed only here.
-    async fn wait_for(
-        &self,
-        answer: oneshot::Receiver<Result<Vec<u8>, SignError>>,
-    ) -> Result<Vec<u8>, SignError> {
-        let deadline = self.pool.deadline();
-        match tokio::time::timeout(deadline, answer).await {
-            Ok(answered) => answered.unwrap_or(Err(SignError::Stopped)),
-            Err(_elapsed) => Err(SignError::DeadlinePassed { waited: deadline, deadline }),
+    /// A signer failed a request, which goes on to another one if there is one.
+    pub fn note_failure(&self, signer: &Signer) {
+        signer.record.failed(Instant::now());
+        if self.signers.len() > 1 {
+            signer.metrics().failovers.increment();
         }
     }
 
-    /// Whether the certificate and the key may be used at `now`.
+    /// Whether a certificate and its key may be used at `now`.
     ///
     /// # Errors
-    /// [`LifeOver`].
+    /// [`LifeOver`], of the first signer.
     pub fn check_life(&self, now: UtcInstant) -> Result<(), LifeOver> {
-        check_life(&self.chain, now.unix_time())
+        self.check_life_at(now.unix_time())
     }
 
     /// As [`Tsu::check_life`], in whole seconds.
@@ -193,23 +228,25 @@ impl Tsu {
     /// # Errors
     /// [`LifeOver`].
     pub fn check_life_at(&self, now: UnixTime) -> Result<(), LifeOver> {
-        check_life(&self.chain, now)
+        let first = check_life(self.first_chain(), now);
+        let others = self.signers.get(1..).unwrap_or_default();
+        if first.is_err() && others.iter().any(|signer| check_life(signer.chain(), now).is_ok()) {
+            return Ok(());
+        }
+        first
     }
 
     /// What stops this TSU from issuing, the clock aside: a word for programs and a sentence.
     #[must_use]
     pub fn trouble(&self, now: UnixTime) -> Option<(&'static str, String)> {
-        match check_life(&self.chain, now) {
-            Err(over @ LifeOver::NotYetValid { .. }) => return Some(("not-yet-valid", over.to_string())),
-            Err(over @ LifeOver::Expired { .. }) => return Some(("key-expired", over.to_string())),
-            Ok(()) => {}
+        let troubles: Option<Vec<_>> = self.signers.iter().map(|signer| signer.trouble(now)).collect();
+        let mut troubles = troubles?.into_iter().zip(&self.signers);
+        if self.signers.len() == 1 {
+            return troubles.next().map(|(trouble, _)| trouble);
         }
-        let state = self.pool.state();
-        if !state.is_up() {
-            return Some(("hsm-unavailable", format!("its signing pool is not up: {state}")));
-        }
-        let health = self.token.store_health();
-        (health != StoreHealth::Good).then(|| ("token-store", health.to_string()))
+        let texts =
+            troubles.map(|((code, text), signer)| (code, format!("signer `{}`: {text}", signer.label())));
+        texts.reduce(|(code, text), (_, next)| (code, format!("{text}; {next}")))
     }
 
     /// Its name.
@@ -218,10 +255,21 @@ impl Tsu {
         &self.name
     }
 
+    /// Its keys, the TSU's own first.
+    #[must_use]
+    pub fn signers(&self) -> &[Arc<Signer>] {
+        &self.signers
+    }
+
     /// Why an auditor would not accept its key, if it has `accept-unattested`: a sentence.
     #[must_use]
     pub fn unattested(&self) -> Option<String> {
-        (!self.shortcomings.is_empty()).then(|| error::Listed(&self.shortcomings).to_string())
+        let lacking =
+            self.signers.iter().filter_map(|signer| signer.signing()).map(|signing| &signing.shortcomings);
+        lacking
+            .into_iter()
+            .find(|lacking| !lacking.is_empty())
+            .map(|lacking| error::Listed(lacking).to_string())
     }
 
     /// The TSU whose token over the signature each of its tokens carries.
@@ -230,10 +278,11 @@ impl Tsu {
         self.config.nested.as_deref()
     }
 
-    /// Whether key and certificates are post-quantum up to the root.
+    /// Whether key and certificates are post-quantum up to the root, of all signers.
     #[must_use]
     pub fn is_post_quantum(&self) -> bool {
-        signature_algorithm(self.algorithm.scheme()).is_post_quantum() && self.chain.is_post_quantum()
+        signature_algorithm(self.algorithm.scheme()).is_post_quantum()
+            && self.signers.iter().all(|signer| signer.chain().is_post_quantum())
     }
 
     /// What it grants.
@@ -248,40 +297,46 @@ impl Tsu {
         Duration::from_micros(self.profile().config().accuracy.total_microseconds())
     }
 
-    /// What is constant in its tokens.
+    /// What its tokens claim of the time, for the clock to be held to.
     #[must_use]
-    pub fn template(&self) -> &TokenTemplate {
-        &self.template
+    pub fn accuracy_claim(&self) -> AccuracyClaim {
+        let step = self.profile().config().gen_time_precision.step_microseconds();
+        AccuracyClaim {
+            accuracy: self.accuracy(),
+            truncation: Duration::from_micros(step),
+            signing: self.signing_time(),
+        }
     }
 
-    /// Its certificate.
+    /// Its own certificate: that of the first signer.
     #[must_use]
     pub fn certificate(&self) -> &TsuCertificate {
-        self.chain.leaf()
+        self.first_chain().leaf()
     }
 
-    /// Its certificate and those above it, in that order.
+    /// Its own certificate and those above it, in that order.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
-        self.chain.all()
+        self.first_chain().all()
     }
 
-    /// The algorithm of its key.
+    /// The algorithm of its keys.
     #[must_use]
     pub fn algorithm(&self) -> KeyAlgorithm {
         self.algorithm
     }
 
-    /// When issuance stops.
+    /// When issuance stops: when the last of its keys does.
     #[must_use]
     pub fn key_not_after(&self) -> UnixTime {
-        key_not_after(self.chain.leaf())
+        let ends = self.signers.iter().map(|signer| key_not_after(signer.chain().leaf()));
+        ends.max().unwrap_or(UnixTime::since_unix_epoch(Duration::ZERO))
     }
 
     /// Sessions open for signing.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.pool.sessions()
+        self.signers.iter().filter_map(|signer| signer.pool()).map(|pool| pool.sessions()).sum()
     }
 
     /// Where its answers are counted.
@@ -290,43 +345,35 @@ impl Tsu {
         &self.metrics
     }
 
-    /// The same TSU with another signer, which nothing was checked of. For tests, which need a signer that fails.
+    /// The same TSU with another pool for its own key, which nothing was checked of. For tests, which need a signer that fails.
     #[doc(hidden)]
     #[must_use]
-    pub fn dangerous_with_pool(&self, pool: Arc<SigningPool>) -> Self {
+    pub fn dangerous_with_pool(&self, pool: &Arc<SigningPool>) -> Self {
+        let with_pool = |(number, signer): (usize, &Arc<Signer>)| match number {
+            0 => Arc::new(signer.dangerous_with_pool(Arc::clone(pool), &self.config)),
+            _ => Arc::clone(signer),
+        };
         Self {
             name: self.name.clone(),
             config: self.config.clone(),
-            token: Arc::clone(&self.token),
+            signers: self.signers.iter().enumerate().map(with_pool).collect(),
             algorithm: self.algorithm,
-            chain: self.chain.clone(),
-            template: self.template.clone(),
-            pool,
+            turn: AtomicUsize::new(0),
             metrics: Arc::clone(&self.metrics),
-            signing: self.signing,
-            shortcomings: self.shortcomings.clone(),
         }
     }
 
-    /// Its signing pool.
+    /// The signing pool of its own key, if that has begun.
     #[must_use]
-    pub fn pool(&self) -> &Arc<SigningPool> {
-        &self.pool
+    pub fn pool(&self) -> Option<&Arc<SigningPool>> {
+        self.signers.first().and_then(|signer| signer.pool())
     }
-}
 
-/// The embedded token signs on the threads that ask for signatures, and one that finds no session is told that the token
-/// is busy. So each has one: those of the runtime, and that of a reload.
-fn pool_config(config: &TsuConfig, all: &Config) -> PoolConfig {
-    let module = all.tokens.get(&config.token).map(|token| &token.module);
-    let mut pool = config.pool.clone();
-    if let Some(ModuleSource::Embedded { .. }) = module
-        && pool.dispatch != DispatchChoice::Threads
-        && let Ok(threads) = std::thread::available_parallelism()
-    {
-        pool.sessions = pool.sessions.max(threads.saturating_add(1));
+    fn first_chain(&self) -> &CertificateChain {
+        // Never empty: `start` makes one for each configured signer, of which the first is the TSU's own key.
+        #[expect(clippy::indexing_slicing, reason = "the first signer is the TSU's own key")]
+        self.signers[0].chain()
     }
-    pool
 }
 
 /// Whether a profile and a key can issue with a certificate: what is constant in their tokens.

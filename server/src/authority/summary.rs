@@ -1,12 +1,13 @@
 //! One TSU as `GET /tsa` and the page show it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use attestamp_certs::UnixTime;
 use serde::Serialize;
 
 use crate::clock::rfc3339;
-use crate::tsu::Tsu;
+use crate::tsu::{Signer, Tsu};
 
 /// One TSU. Times are RFC 3339 in UTC.
 #[derive(Debug, Clone, Serialize)]
@@ -39,6 +40,21 @@ pub struct TsuSummary {
     pub certificate_serial: String,
     /// Whether this TSU could issue a token now, the clock aside.
     pub ready: bool,
+    /// Its keys, where it has several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<SignerSummary>,
+}
+
+/// One key of a TSU that has several.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignerSummary {
+    /// Its name, as in the metrics.
+    pub name: String,
+    /// Serial number of its certificate, hexadecimal.
+    pub certificate_serial: String,
+    /// Whether it could sign now.
+    pub ready: bool,
 }
 
 impl TsuSummary {
@@ -65,6 +81,19 @@ impl TsuSummary {
             key_not_after: rfc3339(tsu.key_not_after()),
             certificate_serial: crate::hex::encode(certificate.serial()),
             ready: tsu.trouble(now).is_none(),
+            signers: signers(tsu, now),
         }
+    }
+}
+
+fn signers(tsu: &Tsu, now: UnixTime) -> Vec<SignerSummary> {
+    let summary = |signer: &Arc<Signer>| SignerSummary {
+        name: signer.label().to_owned(),
+        certificate_serial: crate::hex::encode(signer.chain().leaf().serial()),
+        ready: signer.trouble(now).is_none(),
+    };
+    match tsu.signers() {
+        [] | [_] => Vec::new(),
+        several => several.iter().map(summary).collect(),
     }
 }

@@ -38,6 +38,10 @@ pub struct BenchArgs {
     /// Stop after this time.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub seconds: u64,
+    /// Ask this many times a second over all connections, whatever the answers do; latencies then count from the time at
+    /// which a request was due. As fast as they are answered, if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
     /// Requests before the measurement.
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub warm_up: u64,
@@ -82,6 +86,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         target,
         connections: args.connections,
         until: args.requests.map_or(Until::Elapsed(Duration::from_secs(args.seconds)), Until::Requests),
+        rate: args.rate.map(f64::from),
         warm_up_requests: args.warm_up,
         template: RequestTemplate::new(args.hash, args.cert_req)?,
         check_serials: args.check_serials.then_some(system_time),

@@ -35,14 +35,19 @@ pub fn run(data: Option<&Path>, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     // In memory: a check issues nothing, and must not touch the mark of a server that runs.
     let mark = Arc::new(HighWaterMark::in_memory());
     let clock = Arc::new(ClockGate::start(config.clock.clone(), Arc::new(SystemTimeSource), mark)?);
+    super::time_servers::ask(&clock);
     let sampled = Arc::clone(&clock);
     log::check(&config.log.filter)?;
     let metrics = Arc::new(Metrics::default());
-    let authority = Authority::start(layout, config, clock, SerialSource::new()?, metrics)?;
+    let authority = Authority::rehearse(layout, config, clock, SerialSource::new()?, metrics)?;
+    authority.check_ledger()?;
     // A slow key's test signatures may have taken longer than a verdict on the clock lasts.
     sampled.refresh();
     let readiness = authority.readiness();
     let mut out = std::io::stdout().lock();
+    if let Some(network) = sampled.network().filter(|_| !args.quiet || !readiness.ready) {
+        super::time_servers::print_table(&mut out, &super::time_servers::rows(network))?;
+    }
     for note in &readiness.warnings {
         if !args.quiet {
             print(&mut out, "warning", note)?;

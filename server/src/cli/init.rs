@@ -14,6 +14,7 @@ use attestamp_hsm::{
 };
 use clap::{Args, ValueEnum};
 
+mod first_ledger;
 mod plan;
 mod transcript;
 
@@ -29,7 +30,7 @@ use crate::config::template::{self, TokenTable, TsuTable};
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
 use crate::hierarchy::{Family, Maker, Organization, TsuLife};
 use crate::tokens::Tokens;
-use crate::{attestation, clock, crl};
+use crate::{attestation, clock, crl, ledger};
 
 /// Name of the token in the configuration that `init` writes.
 const TOKEN_NAME: &str = "main";
@@ -76,6 +77,10 @@ pub struct InitArgs {
     /// Days that TSU keys sign; less than the certificate is valid
     #[arg(long, value_name = "DAYS", default_value_t = 730, value_parser = clap::value_parser!(u64).range(1..=6999))]
     key_usage_days: u64,
+    /// Name of the ledger in its checkpoints, without scheme, as `tsa.example.org/ledger`; it never changes [default: the host of
+    /// --public-url and a number]
+    #[arg(long, value_name = "NAME", value_parser = super::options::ledger_origin)]
+    ledger_origin: Option<String>,
     /// What the clock must prove [default: kernel where the kernel holds its clock synchronised now, else system]
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
@@ -91,7 +96,7 @@ pub struct InitArgs {
 }
 
 /// What a plan says in the place of the command line.
-const OPTIONS_OF_PLANS: [&str; 15] = [
+const OPTIONS_OF_PLANS: [&str; 16] = [
     "external_ca",
     "device_root_csr",
     "destroy_device_root_key",
@@ -103,6 +108,7 @@ const OPTIONS_OF_PLANS: [&str; 15] = [
     "policy",
     "certificate_days",
     "key_usage_days",
+    "ledger_origin",
     "clock",
     "module",
     "token_uri",
@@ -265,6 +271,7 @@ fn make_in(
             super::tsu::issue_certificate(&maker, &config, &tsu.name, &key.info, life)?;
         }
     }
+    text.push_str(&first_ledger::make(layout, args.ledger_origin.as_deref(), public_url, token)?);
     say("making the keys that attest the others");
     let root = match args.device_root_csr {
         true => DeviceRoot::External,
@@ -283,6 +290,8 @@ fn make_in(
             stored::renew_if_changed(layout, &attester, &key, Moment::unassured(now))?;
         }
     }
+    let first = first_ledger::events(layout, &config, token, now)?;
+    ledger::offline::begin(layout, &config, &mut tokens, first)?;
     write_atomically(&layout.config_file(), text.as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", layout.config_file().display()))?;
     Ok(chains.keys)

@@ -8,6 +8,7 @@ use attestamp_certs::{Subject, SubjectFields, SubjectInvalid};
 use attestamp_tsa::{PolicyOid, PolicyOidError};
 
 use crate::config::nearest::ADDRESS_FORM;
+use crate::config::{ORIGIN_FORM, is_ledger_origin};
 use crate::http::{PublicUrl, PublicUrlInvalid};
 
 /// Values that every rule of [`Subject`] allows, to check one attribute at a time.
@@ -42,6 +43,14 @@ pub(super) fn policy_root(text: &str) -> Result<String, PolicyOidError> {
 /// `--public-url`, without a slash at its end.
 pub(super) fn public_url(text: &str) -> Result<String, PublicUrlInvalid> {
     text.parse::<PublicUrl>().map(|url| url.to_string())
+}
+
+/// `--ledger-origin`
+pub(super) fn ledger_origin(text: &str) -> Result<String, String> {
+    match is_ledger_origin(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("a ledger's name has {ORIGIN_FORM}")),
+    }
 }
 
 /// `--listen`

@@ -5,6 +5,7 @@
 
 mod background;
 mod first_commands;
+mod first_verdict;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use attestamp_certs::UnixTime;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,9 +25,12 @@ use crate::config::Config;
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
 use crate::http::tsu_view::TsuView;
 use crate::http::{Bound, ListenerConfig, PublicUrl, ServeConfig, Tls, TlsPaths, raise_open_file_limit};
+use crate::ledger::LedgerVerification;
 use crate::log::{self, LogConfig};
 use crate::metrics::Metrics;
 use crate::serial::SerialSource;
+use crate::service_manager::ServiceManager;
+use crate::telemetry::Telemetry;
 use first_commands::print_commands;
 
 /// Options of `serve`.
@@ -50,13 +55,23 @@ pub fn run(data: Option<&Path>, args: ServeArgs) -> anyhow::Result<ExitCode> {
     // A server that was killed could not take its address back.
     let _ = std::fs::remove_file(layout.listening_file());
     let config = Config::load(&layout)?;
-    log::init(&LogConfig { filter: config.log.filter.clone(), ..LogConfig::default() })?;
+    let log = log::init(&LogConfig { filter: config.log.filter.clone(), ..LogConfig::default() })?;
     let _ = raise_open_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&layout, config, args))?;
-    // The lock is given up last: nothing of ours writes to the folder any more.
-    drop(runtime);
+    let telemetry = {
+        let _within = runtime.enter();
+        config.telemetry.as_ref().map(Telemetry::start).transpose()?
+    };
+    let served = runtime.block_on(serve(&layout, config, args));
+    if let Some(telemetry) = telemetry {
+        telemetry.finish();
+    }
+    served?;
+    // A call that hangs in a module is not waited for. The lock is given up last: nothing of ours writes to the folder any
+    // more.
+    runtime.shutdown_timeout(HUNG_CALL_PATIENCE);
     drop(folder);
+    drop(log);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -65,6 +80,8 @@ async fn serve(layout: &Layout, config: Config, args: ServeArgs) -> anyhow::Resu
     let mark = Arc::new(HighWaterMark::open(&layout.clock_mark_file(), source.as_ref())?);
     let clock = Arc::new(ClockGate::start(config.clock.clone(), Arc::clone(&source), Arc::clone(&mark))?);
     let ticker = ClockTicker::start(&clock, SAMPLE_INTERVAL)?;
+    tokio::task::block_in_place(|| first_verdict::wait(&clock))
+        .context("`clock.mode = \"kernel\"` needs an assured clock")?;
     let metrics = Arc::new(Metrics::default());
     let tls = tls(&config)?;
     let listener = ListenerConfig { address: args.listen.unwrap_or(config.server.listen), tls: tls.clone() };
@@ -82,18 +99,24 @@ async fn serve(layout: &Layout, config: Config, args: ServeArgs) -> anyhow::Resu
     let (mut terminate, mut interrupt, hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     let authority = Arc::new(start(layout, config, &clock, &metrics)?);
-    let background =
+    let mut background =
         background::start(layout.clone(), Arc::clone(&authority), Arc::clone(&metrics), tls, hangup);
+    let verification = authority.ledger().map(Arc::clone).map(LedgerVerification::start).transpose()?;
     announce(layout, &authority, &format!("{scheme}://{address}"), address, &args)?;
+    let manager = ServiceManager::of_this_process();
+    manager.ready();
     let stopped = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        manager.stopping();
     };
-    bound.serve(authority, metrics, stopped).await;
+    bound.serve(Arc::clone(&authority), metrics, stopped).await;
     let _ = std::fs::remove_file(layout.listening_file());
-    drop(background);
+    background.shutdown().await;
+    drop(verification);
+    close(authority, clock.unverified_time());
     ticker.stop();
     mark.close()?;
     tracing::info!("stopped");
@@ -114,10 +137,32 @@ fn start(
         authority.renew_attestations()?;
         Ok::<_, crate::authority::AuthorityError>(authority)
     })?;
-    for note in authority.readiness().warnings {
+    let readiness = authority.readiness();
+    for note in readiness.notes {
+        tracing::info!(code = note.code, "{}", note.detail);
+    }
+    for note in readiness.warnings {
         tracing::warn!(tsu = note.tsu, code = note.code, "{}", note.detail);
     }
     Ok(authority)
+}
+
+/// Signs the ledger's last checkpoint, closes sessions and ends pools, on a thread of its own: a module that hangs must not
+/// keep the server from ending.
+fn close(authority: Arc<Authority>, now: UnixTime) {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let close = move || {
+        if let Some(ledger) = authority.ledger() {
+            ledger.close(now);
+        }
+        drop(authority);
+        drop(done);
+    };
+    let closing = std::thread::Builder::new().name("close-tokens".to_owned()).spawn(close);
+    let waited = is_done.recv_timeout(CLOSE_PATIENCE);
+    if closing.is_err() || waited == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        tracing::warn!("a token does not answer: its sessions are left open");
+    }
 }
 
 /// The listener's TLS, if it has one.
@@ -152,7 +197,17 @@ fn print_address(tsus: &[TsuView], url: &str, commands: bool) -> std::io::Result
     }
     out.flush()
 }
+/// How long the sessions of all tokens may take to be closed.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long work that cannot be broken off is waited for at the end.
+const HUNG_CALL_PATIENCE: Duration = Duration::from_millis(500);
+/// How often signers whose tokens were away are looked for.
+const SIGNERS_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a reload is waited for before who asked for it is told that it hangs.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How often the metrics of clock, keys and pools are brought up to date.
 const METRICS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the tokens' own clocks are compared.
+const TOKEN_CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 /// How often CRLs and expiry are looked at.
 const CARE_INTERVAL: Duration = Duration::from_secs(3600);

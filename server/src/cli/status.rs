@@ -1,6 +1,6 @@
 //! `attestamp status`: what runs, and what expires when, from the data folder alone.
 //!
-//! Keys are not touched, so that it can run beside a server and without a PIN; whether the server could issue now is
+//! Time servers, where there are any, are asked as the server would ask them. Keys are not touched, so that it can run beside a server and without a PIN; whether the server could issue now is
 //! asked of the server itself, at `/readyz`.
 
 use std::io::Write;
@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::clock;
+use crate::config::signers::SignerConfig;
 use crate::config::{Config, TsuConfig};
 use crate::data_folder::Layout;
 use crate::tsu::{CertificateChain, key_not_after};
@@ -35,6 +36,9 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     listening: Option<String>,
     clock_mode: &'static str,
+    /// The time servers, asked for this answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    time_servers: Vec<super::time_servers::ServerRow>,
     tsus: Vec<TsuRow>,
 }
 
@@ -51,6 +55,19 @@ pub(super) struct TsuRow {
     certificate_not_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// Its standbys: further keys, or the same key in further tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    standbys: Vec<StandbyRow>,
+}
+
+/// One standby.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StandbyRow {
+    name: String,
+    token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issues_until: Option<String>,
 }
 
 /// Runs it.
@@ -68,7 +85,8 @@ pub fn run(data: Option<&Path>, args: &StatusArgs) -> anyhow::Result<ExitCode> {
         running: holder.is_some(),
         process_id: holder.and_then(|holder| holder.process_id),
         listening: listening.map(|address| address.trim().to_owned()),
-        clock_mode: config.clock.mode.name(),
+        clock_mode: config.clock.assurance(),
+        time_servers: super::time_servers::asked(&config.clock)?,
         tsus: config.tsus.iter().map(|(name, tsu)| row(&layout, name, tsu, now)).collect(),
     };
     let mut out = std::io::stdout().lock();
@@ -90,6 +108,10 @@ pub fn run(data: Option<&Path>, args: &StatusArgs) -> anyhow::Result<ExitCode> {
     }
     let assurance = if config.clock.mode.is_assured() { "" } else { " (the time is NOT assured)" };
     writeln!(out, "clock        {}{assurance}\n", status.clock_mode)?;
+    super::time_servers::print_table(&mut out, &status.time_servers)?;
+    if !status.time_servers.is_empty() {
+        writeln!(out)?;
+    }
     print_table(&mut out, &status.tsus)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -113,7 +135,15 @@ pub(super) fn row(layout: &Layout, name: &str, tsu: &TsuConfig, now: UnixTime) -
         issues_until: leaf.filter(|_| !tsu.retired).map(|leaf| clock::rfc3339(key_not_after(leaf))),
         certificate_not_after: leaf.map(|leaf| clock::rfc3339(leaf.not_after())),
         subject: leaf.map(|leaf| leaf.subject().to_owned()),
+        standbys: tsu.signers.all.iter().skip(1).map(|signer| standby(layout, name, signer, now)).collect(),
     }
+}
+
+fn standby(layout: &Layout, tsu: &str, signer: &SignerConfig, now: UnixTime) -> StandbyRow {
+    let path = signer.certificate.clone().unwrap_or_else(|| layout.tsu_chain(tsu));
+    let chain = CertificateChain::read(&path, now).ok();
+    let issues_until = chain.map(|chain| clock::rfc3339(key_not_after(chain.leaf())));
+    StandbyRow { name: signer.label.clone(), token: signer.token.clone(), issues_until }
 }
 
 /// The rows as a table.
@@ -128,6 +158,16 @@ pub(super) fn print_table(out: &mut impl Write, rows: &[TsuRow]) -> std::io::Res
             row.certificate_not_after.clone().unwrap_or_else(|| "-".to_owned()),
             row.policies.join(" "),
         ]);
+        for standby in &row.standbys {
+            let until = standby.issues_until.as_deref();
+            lines.push([
+                format!("  {}", standby.name),
+                "standby".to_owned(),
+                until.unwrap_or("certificate wrong").to_owned(),
+                String::new(),
+                String::new(),
+            ]);
+        }
     }
     let mut widths = [0; 5];
     for line in &lines {

@@ -22,6 +22,7 @@ use crate::config::template::TsuTable;
 use crate::config::{self, Config, edit};
 use crate::data_folder::{self, DataFolder, FILE_MODE, Layout, write_atomically};
 use crate::hierarchy::{Family, MadeKey, Maker, Organization, TsuLife, accuracy_seconds, make_key, sign};
+use crate::ledger::{events, offline};
 use crate::tokens::Tokens;
 use crate::tsu::{CertificateChain, signature_algorithm};
 use crate::{clock, crl};
@@ -223,11 +224,19 @@ fn new(layout: &Layout, args: &NewArgs) -> anyhow::Result<()> {
             crl::reissue_due(layout, &config, &mut tokens, maker.now)?;
         }
         write_atomically(&path, text.as_bytes(), FILE_MODE)
-            .with_context(|| format!("cannot write {}", path.display()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(config)
     })();
-    if let Err(error) = added {
-        return Err(without_key(&token, &key, error));
+    let config = match added {
+        Ok(config) => config,
+        Err(error) => return Err(without_key(&token, &key, error)),
+    };
+    let mut events = vec![events::key_created(&key.info, maker.now)];
+    if let Ok(chain) = CertificateChain::read(&layout.tsu_chain(&args.name), maker.now) {
+        events.push(events::certificate_installed(&args.name, chain.leaf().der(), maker.now));
     }
+    events.push(events::configured(config.digest, maker.now));
+    super::ledger::warn_unless_recorded(offline::record(layout, &config, &mut tokens, events));
     let next = if own_ca {
         "next: start the server".to_owned()
     } else {
@@ -258,10 +267,14 @@ pub(super) fn issue_certificate(
 ) -> anyhow::Result<()> {
     let ca_name = Family::of(key.algorithm).timestamping_ca();
     let ca_config = config.authorities.get(ca_name).with_context(|| format!("there is no [ca.{ca_name}]"))?;
-    if ca_config.token != maker.token_name {
-        bail!("the key of CA `{ca_name}` is in another token: make the TSU with --external-ca");
-    }
-    let ca = crl::authority(maker.layout, ca_name, ca_config, maker.token)?;
+    let others;
+    let ca_token = if ca_config.token == maker.token_name {
+        maker.token
+    } else {
+        others = Tokens::default().open(&config.tokens, &ca_config.token)?;
+        &others
+    };
+    let ca = crl::authority(maker.layout, ca_name, ca_config, ca_token)?;
     let mut above = Vec::new();
     let mut next = ca_config.issuer.as_ref();
     while let Some(issuer) = next {
@@ -390,6 +403,9 @@ fn import(layout: &Layout, args: &ImportArgs) -> anyhow::Result<()> {
     let path = layout.tsu_chain(&args.name);
     write_atomically(&path, text.as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", path.display()))?;
+    let installed = events::certificate_installed(&args.name, chain.leaf().der(), now);
+    let recorded = offline::record_unless_served(layout, &config, &mut tokens, vec![installed]);
+    super::ledger::warn_unless_recorded(recorded);
     writeln!(
         std::io::stdout(),
         "TSU {} has the certificate of {}, valid until {}; `attestamp reload` has a running server take it",
@@ -408,27 +424,39 @@ fn retire(layout: &Layout, args: &RetireArgs) -> anyhow::Result<()> {
     let now = clock::system_time();
     let mut tokens = Tokens::default();
     let text = edit::with_retired(&text, &args.name)?;
-    Config::parse(&text, &path, layout).context("nothing was changed")?;
+    let after = Config::parse(&text, &path, layout).context("nothing was changed")?;
     write_atomically(&path, text.as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    if let Ok(chain) = CertificateChain::read(&layout.tsu_chain(&args.name), now)
-        && let Some(ca) = issuing_ca(layout, &config, &chain)?
-    {
-        let serial = CertificateSerial::from_big_endian(chain.leaf().serial())?;
-        let revocation = crl::Revocation { serial, reason: RevocationReason::CessationOfOperation };
-        crl::issue(layout, &config, &mut tokens, &ca, Some(&revocation), now)?;
+    let of_standbys = tsu.signers.all.iter().filter_map(|signer| signer.certificate.clone());
+    for certificates in std::iter::once(layout.tsu_chain(&args.name)).chain(of_standbys) {
+        if let Ok(chain) = CertificateChain::read(&certificates, now)
+            && let Some(ca) = issuing_ca(layout, &config, &chain)?
+        {
+            let serial = CertificateSerial::from_big_endian(chain.leaf().serial())?;
+            let revocation = crl::Revocation { serial, reason: RevocationReason::CessationOfOperation };
+            crl::issue(layout, &config, &mut tokens, &ca, Some(&revocation), now)?;
+        }
     }
     let state = if args.destroy_key { KeyEndState::Destroyed } else { KeyEndState::Retired };
     attest_end(layout, &config, &mut tokens, &args.name, KeyEnd { time: now, state })?;
     if args.destroy_key {
-        let token = tokens.open(&config.tokens, &tsu.token)?;
-        match token.find_uri(&tsu.key) {
-            Ok(key) => token.destroy(&key.id)?,
-            // Destroyed by an earlier `retire`, which may have been interrupted after that.
-            Err(HsmError::KeyMissing { .. }) if tsu.retired => {}
-            Err(error) => return Err(error.into()),
+        for signer in &tsu.signers.all {
+            let token = tokens.open(&config.tokens, &signer.token)?;
+            match token.find_uri(&signer.key) {
+                Ok(key) => token.destroy(&key.id)?,
+                // Destroyed by an earlier `retire`, which may have been interrupted after that.
+                Err(HsmError::KeyMissing { .. }) if tsu.retired => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
+    let mut events = vec![events::configured(after.digest, now)];
+    if let Ok(chain) = CertificateChain::read(&layout.tsu_chain(&args.name), now) {
+        let leaf = chain.leaf();
+        events.push(events::tsu_ended(&args.name, leaf.der(), now));
+        events.push(events::key_retired(&args.name, leaf.spki_der(), args.destroy_key, now));
+    }
+    super::ledger::warn_unless_recorded(offline::record(layout, &after, &mut tokens, events));
     let key = if args.destroy_key { "its key is destroyed" } else { "its key is still in the token" };
     writeln!(
         std::io::stdout(),

@@ -1,8 +1,10 @@
-//! Closed-loop load: each connection sends its next request when the answer to the last one is there.
+//! Load: each connection sends its next request when the answer to the last one is there, or when its time has come.
 //!
-//! A closed loop says how fast the server is with this many clients that wait; it does not say how it does when requests
-//! come faster than it answers. All connections are open and warm before the clock starts. The client runs on one
-//! thread, so that on a small machine the server keeps the rest.
+//! The first, a closed loop, says how fast the server is with this many clients that wait. With a rate, requests are due
+//! at fixed times whatever the server does, and a latency counts from the time at which the request was due: a server that
+//! falls behind shows it in all that come after (that is what a closed loop leaves out). No more requests are under way
+//! than there are connections. All connections are open and warm before the clock starts. The client runs on one thread,
+//! so that on a small machine the server keeps the rest.
 
 pub mod connection;
 pub mod tally;
@@ -32,12 +34,22 @@ pub struct LoadOptions {
     pub connections: u32,
     /// When to stop.
     pub until: Until,
+    /// Requests a second over all connections; `None`: as fast as they are answered.
+    pub rate: Option<f64>,
     /// Requests before the measurement, over all connections.
     pub warm_up_requests: u64,
     /// What to ask for.
     pub template: RequestTemplate,
     /// Checks that serial numbers are distinct, and times within the clients' wait by this clock.
     pub check_serials: Option<Clock>,
+}
+
+impl LoadOptions {
+    /// When a request is due that is the `number`-th after `started`.
+    fn due(&self, started: Instant, number: u64) -> Option<Instant> {
+        let seconds = u32::try_from(number).map_or(f64::MAX, f64::from) / self.rate?;
+        started.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
+    }
 }
 
 /// The clock that tokens' times are compared with: since 1970-01-01T00:00:00Z, leap seconds not counted.
@@ -138,7 +150,7 @@ impl Worker {
         let check_serials = self.options.check_serials.is_some();
         let mut warm_up = Tally::new(check_serials);
         while self.numbers.fetch_add(1, Ordering::Relaxed) < self.options.warm_up_requests {
-            self.one(WARM_UP_NUMBERS, &mut warm_up).await;
+            self.one(WARM_UP_NUMBERS, None, &mut warm_up).await;
         }
         barrier.wait().await;
         barrier.wait().await;
@@ -153,12 +165,16 @@ impl Worker {
             if over {
                 return tally;
             }
-            self.one(number, &mut tally).await;
+            let due = self.options.due(started, number);
+            if let Some(due) = due {
+                tokio::time::sleep_until(due.into()).await;
+            }
+            self.one(number, due, &mut tally).await;
             self.progress.answered.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    async fn one(&mut self, number: u64, tally: &mut Tally) {
+    async fn one(&mut self, number: u64, due: Option<Instant>, tally: &mut Tally) {
         let request = self.options.template.request(number);
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -173,7 +189,7 @@ impl Worker {
         };
         let now = self.options.check_serials;
         let sent = now.map(|now| now());
-        let started = Instant::now();
+        let started = due.unwrap_or_else(Instant::now);
         match connection.post(request.body).await {
             Ok(answer) => {
                 let latency = started.elapsed();

@@ -124,18 +124,25 @@ impl Transport {
         Self { client, deadlines }
     }
 
+    /// Fetches a document.
+    ///
+    /// # Errors
+    /// When no answer came, in time and within the size; any HTTP status is an answer.
+    pub async fn fetch(&self, url: &Uri) -> Result<Answer, TransportError> {
+        let request = Request::builder().method(Method::GET).uri(url);
+        let request = request.header(USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME));
+        let request = request.body(Full::default()).map_err(|source| TransportError::Url { source })?;
+        let after = self.deadlines.total;
+        tokio::time::timeout(after, self.exchange(request))
+            .await
+            .unwrap_or(Err(TransportError::TimedOut { after }))
+    }
+
     /// Posts a timestamp query and reads the whole answer.
     ///
     /// # Errors
     /// When no answer came, in time and within the size; any HTTP status is an answer.
     pub async fn post(&self, url: &Uri, query: Bytes) -> Result<Answer, TransportError> {
-        let after = self.deadlines.total;
-        tokio::time::timeout(after, self.exchange(url, query))
-            .await
-            .unwrap_or(Err(TransportError::TimedOut { after }))
-    }
-
-    async fn exchange(&self, url: &Uri, query: Bytes) -> Result<Answer, TransportError> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(url)
@@ -144,6 +151,13 @@ impl Transport {
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME))
             .body(Full::new(query))
             .map_err(|source| TransportError::Url { source })?;
+        let after = self.deadlines.total;
+        tokio::time::timeout(after, self.exchange(request))
+            .await
+            .unwrap_or(Err(TransportError::TimedOut { after }))
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, TransportError> {
         let response = self.client.request(request).await.map_err(no_response)?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, BODY_LIMIT_OCTETS).collect().await.map_err(no_body)?.to_bytes();

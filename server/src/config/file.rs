@@ -9,6 +9,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use super::ledger::LedgerSection;
+use super::signers::{SelfCheckMode, SignerUse, StandbySection};
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -22,6 +25,9 @@ pub struct ConfigFile {
     /// The log.
     #[serde(default)]
     pub log: LogSection,
+    /// Traces of requests.
+    #[serde(default)]
+    pub telemetry: super::telemetry::TelemetrySection,
     /// The clock and what is asked of it.
     #[serde(default)]
     pub clock: ClockSection,
@@ -33,6 +39,8 @@ pub struct ConfigFile {
     pub ca: BTreeMap<String, CaSection>,
     /// The keys that attest other keys.
     pub attestation: Option<AttestationSection>,
+    /// The record of every token issued.
+    pub ledger: Option<LedgerSection>,
     /// The TSUs, by name.
     #[serde(default)]
     pub tsu: BTreeMap<String, TsuSection>,
@@ -148,6 +156,17 @@ pub enum LeapSecond {
     Stop,
 }
 
+/// What happens in mode `kernel` when too few time servers answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NtpLost {
+    /// No tokens.
+    #[default]
+    Stop,
+    /// Tokens on the kernel's word alone.
+    Warn,
+}
+
 /// `[clock]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -160,6 +179,20 @@ pub struct ClockSection {
     pub max_jump_milliseconds: Option<u32>,
     /// What happens around a leap second.
     pub leap_second: LeapSecond,
+    /// Time servers to check the clock against, as `host` or `host:port`.
+    pub ntp_servers: Vec<String>,
+    /// How many of them must agree; absent: more than half.
+    pub ntp_minimum: Option<usize>,
+    /// Seconds between two questions to a server.
+    pub ntp_poll_seconds: Option<u32>,
+    /// Milliseconds that an answer is waited for.
+    pub ntp_timeout_milliseconds: Option<u32>,
+    /// Seconds after which an answer counts no more.
+    pub ntp_lost_seconds: Option<u32>,
+    /// What happens when too few servers answer.
+    pub ntp_lost: NtpLost,
+    /// Seconds by which a token's own clock may differ before that is warned of.
+    pub max_token_difference_seconds: Option<u32>,
 }
 
 /// `[token.NAME]`
@@ -337,6 +370,36 @@ pub struct TsuSection {
     /// How signatures reach the token.
     #[serde(default)]
     pub dispatch: DispatchMode,
+    /// Seconds between signatures that the server makes to see whether the key still does; 0 for none.
+    #[serde(default = "default_probe_seconds")]
+    pub probe_seconds: u32,
+    /// Further keys, or the same key in further tokens.
+    #[serde(default)]
+    pub standby: Vec<StandbySection>,
+    /// How one of several signers is chosen.
+    #[serde(default, rename = "use")]
+    pub signer_use: SignerUse,
+    /// How long a request waits for one signer while another is healthy.
+    #[serde(default = "default_failover_milliseconds")]
+    pub failover_milliseconds: u32,
+    /// How long a signer that failed must be well before it is chosen again before others.
+    #[serde(default = "default_return_seconds")]
+    pub return_seconds: u32,
+    /// Which tokens are verified before they leave.
+    #[serde(default)]
+    pub verify_before_release: SelfCheckMode,
+}
+
+fn default_probe_seconds() -> u32 {
+    60
+}
+
+fn default_failover_milliseconds() -> u32 {
+    500
+}
+
+fn default_return_seconds() -> u32 {
+    30
 }
 
 fn default_hashes() -> Vec<String> {

@@ -46,6 +46,14 @@ default-tsu = "DEFAULT_TSU"
 # error, warn, info, debug, trace, or a list of target=level.
 # filter = "info"
 
+[telemetry]
+# Traces of requests go to this collector of OpenTelemetry (OTLP over HTTP); absent: there are none.
+# otlp-endpoint = "http://127.0.0.1:4318"
+# The part of the requests that is traced, 0 to 1, where the caller's `traceparent` does not say.
+# sample-ratio = 1.0
+# What this server is called in traces.
+# service-name = "attestamp"
+
 [clock]
 # system: the system's clock as it is. The time is NOT assured, and the log, the page and /readyz say so.
 # kernel: the kernel must say that its clock is synchronised, within the bound. For production.
@@ -57,6 +65,21 @@ mode = "system"
 # max-jump-milliseconds = 1000
 # Around a leap second: pause (no tokens from 23:59:59 to 00:00:01 UTC) or stop (none until a restart).
 # leap-second = "pause"
+# Time servers to check the clock against, as host or host:port: four or more, of different operators and not those that
+# the time service of this machine follows alone. A majority that shows the clock to be wrong stops issuance.
+# ntp-servers = []
+# How many of them must agree; absent: more than half, which is 3 of 4.
+# ntp-minimum = 3
+# Seconds between two questions to a server (it is the time in which servers that change their mind are noticed), and
+# milliseconds that an answer is waited for.
+# ntp-poll-seconds = 16
+# ntp-timeout-milliseconds = 1000
+# Seconds after which an answer counts no more, and what happens in mode kernel when too few are left: stop (no tokens) or
+# warn (tokens on the kernel's word alone).
+# ntp-lost-seconds = 64
+# ntp-lost = "stop"
+# Seconds by which the clock of an HSM that has one may differ before /readyz warns of it.
+# max-token-difference-seconds = 5
 "#;
 
 /// What a `[token.NAME]` table is written from.
@@ -181,6 +204,50 @@ device-key = {device_key}
     }
 }
 
+/// What the `[ledger]` table is written from.
+#[derive(Debug, Clone)]
+pub struct LedgerTable<'a> {
+    /// The ledger's identity.
+    pub origin: &'a str,
+    /// Name of the token.
+    pub token: &'a str,
+    /// URI of the Ed25519 key.
+    pub key: &'a str,
+    /// URI of the ML-DSA-44 key, if there is one.
+    pub pq_key: Option<&'a str>,
+}
+
+impl LedgerTable<'_> {
+    /// The table with its comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let pq_key = self.pq_key.map(|key| format!("pq-key = {}\n", quoted(key))).unwrap_or_default();
+        format!(
+            r#"
+# The record of every token issued, in ledger/ (docs/ledger.md). Changes here need a restart.
+[ledger]
+# Whether tokens are recorded. Without it nobody can tell later which tokens were issued.
+# enabled = true
+# The ledger's identity, in every checkpoint. It must never change: `attestamp ledger init --new` begins another ledger.
+origin = {origin}
+# The token with the keys that sign checkpoints. Their public keys: certs/ledger/keys.txt.
+token = {token}
+key = {key}
+{pq_key}# Seconds from one checkpoint to the next: a proof for a token exists after at most so long.
+# checkpoint-seconds = 10
+# A new segment begins after so many mebibytes, and with a new month (UTC).
+# segment-mebibytes = 1024
+# segment-monthly = true
+# Keeps the last checkpoint outside of ledger/, so that an older copy of that is found out. Best on another disk.
+# anchor-file = "state/ledger-anchor"
+"#,
+            origin = quoted(self.origin),
+            token = quoted(self.token),
+            key = quoted(self.key),
+        )
+    }
+}
+
 /// What a `[tsu.NAME]` table is written from.
 #[derive(Debug, Clone)]
 pub struct TsuTable<'a> {
@@ -257,6 +324,18 @@ const TSU_DEFAULTS: &str = r#"# accepted-policies = []
 # sign-seconds = 10
 # How signatures reach the token: auto (measured at start), inline (software token), threads (network HSM).
 # dispatch = "auto"
+# Seconds between signatures that the server makes by itself, to see whether the key still does; 0 for none.
+# probe-seconds = 60
+# Which tokens are verified before they leave: the first of each connection to the token, or always (docs/operating.md says
+# what that costs; with a network HSM it is well spent).
+# verify-before-release = "first"
+# Further keys, or the same key in further tokens, are tables [[tsu.NAME.standby]] at the end of this one
+# (docs/operating.md). Of several, the first that is healthy signs (failover), or each in turn (balance).
+# use = "failover"
+# How long a request waits for one of them while another is healthy, and how long one that failed must be well again before
+# it is preferred.
+# failover-milliseconds = 500
+# return-seconds = 30
 # The TSU whose token over the signature goes into each token, as an unsigned attribute: one with a post-quantum key
 # (docs/post-quantum.md).
 # nested-tsu = "pq"

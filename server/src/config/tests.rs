@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::template::{self, CaTable, TokenTable, TsuTable};
+use super::template::{self, CaTable, LedgerTable, TokenTable, TsuTable};
 use super::*;
 
 const KEY: &str = "pkcs11:token=attestamp;id=%01%02";
@@ -34,7 +34,13 @@ fn shipped() -> String {
         can_carry: true,
         accuracy_seconds: None,
     };
-    template::head(None, "default") + &token.to_toml() + &root.to_toml() + &ca.to_toml() + &tsu.to_toml()
+    let ledger = LedgerTable { origin: "tsa.example.org/ledger", token: "main", key: KEY, pq_key: Some(KEY) };
+    template::head(None, "default")
+        + &token.to_toml()
+        + &root.to_toml()
+        + &ca.to_toml()
+        + &ledger.to_toml()
+        + &tsu.to_toml()
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -57,6 +63,30 @@ fn uncommented(text: &str) -> String {
 }
 
 #[test]
+fn f3_time_servers_are_checked_and_their_defaults_follow_each_other() {
+    let with = |lines: &str| shipped().replace("# ntp-servers = []", lines);
+    let ntp =
+        parse(&with("ntp-servers = [\"a.example\", \"b.example:1123\", \"2001:db8::1\"]")).unwrap().clock.ntp;
+    let ntp = ntp.unwrap();
+    assert_eq!((ntp.minimum, ntp.servers[1].to_string().as_str()), (2, "b.example:1123"));
+    assert_eq!((ntp.poll.as_secs(), ntp.lost_after.as_secs(), ntp.timeout.as_millis()), (16, 64, 1_000));
+    let slow = parse(&with("ntp-servers = [\"a.example\"]\nntp-poll-seconds = 64")).unwrap().clock.ntp;
+    assert_eq!(slow.unwrap().lost_after.as_secs(), 256);
+    for (lines, problem) in [
+        ("ntp-servers = [\"a b\"]", "not a time server"),
+        ("ntp-servers = [\"a\", \"a:123\"]", "named twice"),
+        ("ntp-servers = [\"a\"]\nntp-minimum = 2", "must be 1 to 1"),
+        ("ntp-servers = [\"a\"]\nntp-minimum = 0", "must be 1 to 1"),
+        ("ntp-poll-seconds = 0", "must be 1 to 1024"),
+        ("ntp-timeout-milliseconds = 5001", "must be 10 to 5000"),
+        ("ntp-servers = [\"a\"]\nntp-lost-seconds = 31", "twice ntp-poll-seconds"),
+    ] {
+        let refused = refusal(&with(lines));
+        assert!(refused.contains("clock.ntp-") && refused.contains(problem), "{refused}");
+    }
+}
+
+#[test]
 fn the_file_that_init_writes_loads() {
     let config = parse(&shipped()).unwrap();
     assert_eq!(config.default_tsu.as_deref(), Some("default"));
@@ -75,9 +105,17 @@ fn every_commented_key_is_known_and_shows_its_default() {
     let switched_on = parse(&switched_on.replace(nested, "")).unwrap();
     assert_eq!(switched_on.limits, as_shipped.limits);
     assert_eq!(switched_on.clock, as_shipped.clock);
+    // Each text was read for a folder of its own, in which the anchor is.
+    let kept = |config: &Config| {
+        let mut kept = config.ledger.config().unwrap().clone();
+        kept.anchor_file = kept.anchor_file.file_name().unwrap().into();
+        (matches!(config.ledger, LedgerSetting::Kept(_)), kept)
+    };
+    assert_eq!(kept(&switched_on), kept(&as_shipped));
     assert_eq!(switched_on.log.filter, as_shipped.log.filter);
     let (with, without) = (&switched_on.tsus["default"], &as_shipped.tsus["default"]);
     assert_eq!(with.pool, without.pool);
+    assert_eq!(with.signers, without.signers);
     assert_eq!(with.retired, without.retired);
     let mut config = with.profile.config().clone();
     // The one key whose default depends on the chain.
@@ -148,6 +186,31 @@ fn values_out_of_bounds_are_refused_by_key() {
     assert!(server("public-url = \"ftp://x\"").starts_with("server.public-url"));
     assert!(server("public-url = \"http://x/?y\"").starts_with("server.public-url"));
     assert!(server("tls-key = \"k\"").contains("go together"));
+}
+
+#[test]
+fn the_ledger_is_kept_switched_off_or_absent() {
+    let shipped = shipped();
+    assert!(matches!(parse(&shipped).unwrap().ledger, LedgerSetting::Kept(_)));
+    let off = shipped.replace("[ledger]\n", "[ledger]\nenabled = false\n");
+    assert!(matches!(parse(&off).unwrap().ledger, LedgerSetting::Off(Some(_))));
+    assert!(matches!(parse("[ledger]\nenabled = false\n").unwrap().ledger, LedgerSetting::Off(None)));
+    assert_eq!(parse("").unwrap().ledger, LedgerSetting::Absent);
+    assert!(refusal("[ledger]\n").contains("attestamp ledger init"));
+}
+
+#[test]
+fn a_ledger_that_could_not_be_kept_is_refused() {
+    let origin = "origin = \"tsa.example.org/ledger\"";
+    for wrong in ["", "a b", "a+b", "https://tsa.example.org", "zürich"] {
+        let message = refusal(&shipped().replace(origin, &format!("origin = \"{wrong}\"")));
+        assert!(message.starts_with("ledger.origin"), "{message}");
+    }
+    let with = |line: &str| refusal(&shipped().replace(origin, &format!("{origin}\n{line}")));
+    assert!(with("checkpoint-seconds = 0").starts_with("ledger.checkpoint-seconds"));
+    assert!(with("segment-mebibytes = 0").starts_with("ledger.segment-mebibytes"));
+    assert!(with("anchor-file = \"ledger/anchor\"").contains("outside of the ledger's folder"));
+    assert!(with("retention-days = 5").contains("unknown field"));
 }
 
 #[test]

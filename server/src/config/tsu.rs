@@ -82,6 +82,10 @@ pub(super) fn pool_config(section: &TsuSection) -> Result<PoolConfig, Wrong> {
             DispatchMode::Inline => DispatchChoice::Inline,
             DispatchMode::Threads => DispatchChoice::Threads,
         },
+        signature_interval: match section.probe_seconds {
+            0 => None,
+            seconds => Some(Duration::from_secs(seconds.into())),
+        },
         ..PoolConfig::default()
     })
 }

@@ -145,6 +145,10 @@ pub(crate) async fn show<B: Backend>(
         | Target::Certificate(_)
         | Target::Chain(_)
         | Target::PkiFile(_)
+        | Target::LedgerCheckpoint
+        | Target::LedgerKeys
+        | Target::LedgerTile(_)
+        | Target::LedgerProof(_)
         | Target::Health
         | Target::Ready
         | Target::Metrics

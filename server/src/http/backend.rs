@@ -10,6 +10,8 @@ use bytes::Bytes;
 use crate::attestation::served::AttestationFiles;
 use crate::authority::{AttestRefusal, AttestRequest, Authority, Fresh, PkiFile, Readiness, TsuSummary};
 use crate::issue::StampOutcome;
+use crate::ledger::served::{LedgerAnswer, LedgerRequest};
+use crate::telemetry::Trace;
 
 /// One timestamp request as it came in.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct StampRequest<'a> {
     pub tsu: Option<&'a str>,
     /// The body, at most [`HttpLimits::body_bytes`](super::HttpLimits::body_bytes) long and possibly empty.
     pub body: Bytes,
+    /// Where its steps are traced.
+    pub trace: &'a Trace,
 }
 
 /// Name of one request, unique among the runs of the program that share a log, up to 32 random bits per run.
@@ -45,7 +49,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The authority as HTTP sees it. All methods but `stamp` answer from memory.
+/// The authority as HTTP sees it. What is not asynchronous answers from memory.
 pub trait Backend: Send + Sync + 'static {
     /// Answers one timestamp request. Dropping the future must be safe at any point: clients leave.
     fn stamp(&self, request: StampRequest<'_>) -> impl Future<Output = StampOutcome> + Send;
@@ -67,6 +71,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Makes attestations with an auditor's nonce. Dropping the future must be safe at any point.
     fn attest(&self, request: AttestRequest) -> impl Future<Output = Result<Fresh, AttestRefusal>> + Send;
+
+    /// A file of the ledger. Dropping the future must be safe at any point.
+    fn ledger(&self, request: LedgerRequest) -> impl Future<Output = LedgerAnswer> + Send;
 
     /// Whether a token could be issued now, and why not.
     fn readiness(&self) -> Readiness;
@@ -102,6 +109,10 @@ impl Backend for Arc<Authority> {
         // The token is asked on a thread that may block: those that serve connections go on.
         let made = tokio::task::spawn_blocking(move || attesting.attest(&request, &clock));
         made.await.unwrap_or(Err(AttestRefusal::Failed))
+    }
+
+    async fn ledger(&self, request: LedgerRequest) -> LedgerAnswer {
+        Authority::ledger_file(self, request).await
     }
 
     fn readiness(&self) -> Readiness {

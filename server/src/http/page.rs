@@ -21,7 +21,7 @@ use super::{
     reply::{Reply, reply},
     tsu_view::{Kind, TsuView},
 };
-use crate::authority::Readiness;
+use crate::authority::{LedgerState, Readiness};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const CSS: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
@@ -74,6 +74,7 @@ fn write_page(html: &mut String, tsus: &[TsuView], readiness: &Readiness, url: &
     write_tsus(html, tsus)?;
     write_commands(html, tsus, url)?;
     write_custody(html, tsus)?;
+    write_ledger(html, readiness.ledger, url)?;
     write!(
         html,
         "<footer><a href=\"tsa\">TSUs as JSON</a> · <a href=\"readyz\">readiness</a> · \
@@ -96,7 +97,7 @@ fn write_state(html: &mut String, readiness: &Readiness) -> fmt::Result {
     if !readiness.ready {
         html.push_str("<p class=\"notice\"><strong>Some TSU cannot issue tokens now.</strong></p>\n");
     }
-    let notes = readiness.reasons.iter().chain(&readiness.warnings);
+    let notes = readiness.reasons.iter().chain(&readiness.warnings).chain(&readiness.notes);
     let mut open = false;
     for note in notes {
         html.push_str(if open { "<li>" } else { "<ul>\n<li>" });
@@ -179,6 +180,23 @@ fn write_custody(html: &mut String, tsus: &[TsuView]) -> fmt::Result {
          <pre><code>attestamp attest verify attestation-bundle.tar --root device-root.pem</code></pre>\n",
     );
     Ok(())
+}
+
+/// What is on record, and how to check it. That there is none stands among the notes.
+fn write_ledger(html: &mut String, ledger: LedgerState, url: &PublicUrl) -> fmt::Result {
+    match ledger {
+        LedgerState::Kept => {}
+        LedgerState::Off | LedgerState::Absent => return Ok(()),
+    }
+    html.push_str(
+        "<h2>What was issued</h2>\n<p>Every timestamp is on record before it leaves, in a ledger that can only grow: its \
+         <a href=\"ledger/checkpoint\">checkpoint</a>, signed with these <a href=\"ledger/keys\">keys</a>. The record says \
+         when and by whom, and not what was stamped. Get the proof for a timestamp, and with the keys that you had by a way \
+         that you trust check it, offline:</p>\n",
+    );
+    let prove = format!("attestamp ledger prove FILE.tsr --url {url}");
+    let verify = "attestamp ledger verify --proof FILE.tlog-proof --token FILE.tsr --keys keys.txt";
+    write_pre(html, &[prove, verify.to_owned()])
 }
 
 fn write_commands(html: &mut String, tsus: &[TsuView], url: &PublicUrl) -> fmt::Result {
@@ -284,6 +302,7 @@ mod tests {
             key_not_after: "2027-01-01T00:00:00Z".to_owned(),
             certificate_serial: "01".to_owned(),
             ready: true,
+            signers: Vec::new(),
         };
         TsuView { summary, kind, root: root.to_owned(), assurance: None }
     }
@@ -300,7 +319,14 @@ mod tests {
 
     fn html(tsus: &[TsuView], time_assured: bool) -> String {
         let note = ReadinessNote { tsu: None, code: "x", detail: "a <b> & \"c\"".to_owned() };
-        let readiness = Readiness { ready: true, time_assured, reasons: Vec::new(), warnings: vec![note] };
+        let readiness = Readiness {
+            ready: true,
+            time_assured,
+            reasons: Vec::new(),
+            warnings: vec![note],
+            notes: Vec::new(),
+            ledger: LedgerState::Kept,
+        };
         let mut html = String::new();
         write_page(&mut html, tsus, &readiness, &"https://tsa.example.org".parse().unwrap()).unwrap();
         html

@@ -43,6 +43,16 @@ pub(crate) enum Problem {
     TooManyAttestations { retry_after_seconds: u32 },
     /// 503: the token, or a file, did not do.
     AttestationFailed,
+    /// 404: no ledger is kept here.
+    NoLedger,
+    /// 404: no token with this serial number, or no such tile.
+    NotInLedger,
+    /// 400: not a serial number.
+    WrongSerial,
+    /// 503: the next checkpoint includes it.
+    CheckpointAwaited { retry_after_seconds: u32 },
+    /// 503: the ledger's files could not be read.
+    LedgerUnreadable,
     /// 405, with the methods allowed.
     MethodNotAllowed { allow: &'static str },
     /// 408: the body did not come in time.
@@ -74,18 +84,24 @@ impl Problem {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::IncompleteBody => StatusCode::BAD_REQUEST,
-            Self::WrongParameter { .. } => StatusCode::BAD_REQUEST,
+            Self::WrongParameter { .. } | Self::WrongSerial => StatusCode::BAD_REQUEST,
             Self::NoFreshAttestation => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::UnknownTsu | Self::UnknownKey | Self::NoAttestation => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::UnknownTsu
+            | Self::UnknownKey
+            | Self::NoAttestation
+            | Self::NoLedger
+            | Self::NotInLedger => StatusCode::NOT_FOUND,
             Self::NotAttestedNow => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMediaType | Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests { .. } | Self::TooManyAttestations { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy { .. } | Self::AttestationFailed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy { .. }
+            | Self::AttestationFailed
+            | Self::CheckpointAwaited { .. }
+            | Self::LedgerUnreadable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -102,6 +118,11 @@ impl Problem {
             Self::NotAttestedNow => "not-attested-now",
             Self::TooManyAttestations { .. } => "too-many-attestations",
             Self::AttestationFailed => "attestation-failed",
+            Self::NoLedger => "no-ledger",
+            Self::NotInLedger => "not-in-ledger",
+            Self::WrongSerial => "wrong-serial",
+            Self::CheckpointAwaited { .. } => "checkpoint-awaited",
+            Self::LedgerUnreadable => "ledger-unreadable",
             Self::MethodNotAllowed { .. } => "method-not-allowed",
             Self::BodyTooSlow => "body-too-slow",
             Self::BodyTooLarge { .. } => "body-too-large",
@@ -139,6 +160,21 @@ impl Problem {
             ),
             Self::AttestationFailed => {
                 "The attestation could not be made; the server's log says why. Try again later.".to_owned()
+            }
+            Self::NoLedger => "This server keeps no record of the tokens that it issues.".to_owned(),
+            Self::NotInLedger => {
+                "The ledger has nothing there. A serial number is written as `openssl ts -reply -text` prints it; tiles exist \
+                 up to the size in /ledger/checkpoint."
+                    .to_owned()
+            }
+            Self::WrongSerial => {
+                "A serial number is hexadecimal, as 0x4F0012…, or decimal, and has at most 20 octets.".to_owned()
+            }
+            Self::CheckpointAwaited { retry_after_seconds } => format!(
+                "It is on record, and the next checkpoint includes it. Try again in {retry_after_seconds} s."
+            ),
+            Self::LedgerUnreadable => {
+                "The ledger could not be read; the server's log says why. Try again later.".to_owned()
             }
             Self::MethodNotAllowed { allow } => format!("Allowed here: {allow}."),
             Self::BodyTooSlow => "The request body did not arrive in time.".to_owned(),
@@ -182,6 +218,7 @@ impl Problem {
             }
             Self::TooManyRequests { retry_after_seconds }
             | Self::TooManyAttestations { retry_after_seconds }
+            | Self::CheckpointAwaited { retry_after_seconds }
             | Self::Busy { retry_after_seconds } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));
             }
@@ -203,6 +240,10 @@ impl Problem {
             | Self::NoFreshAttestation
             | Self::NotAttestedNow
             | Self::AttestationFailed
+            | Self::NoLedger
+            | Self::NotInLedger
+            | Self::WrongSerial
+            | Self::LedgerUnreadable
             | Self::BodyTooLarge { .. } => {}
         }
         response

@@ -4,10 +4,13 @@
 //! they come, without percent-decoding: no name of ours needs it.
 
 use attestamp_attestation::ChainKind;
+use attestamp_ledger::TilePath;
 use hyper::Method;
 
 /// Longest file name under `/pki/`.
 const FILE_NAME_BYTES: usize = 128;
+/// Longest path below `/ledger/`: a tile's, with an index of 20 digits, has less.
+const LEDGER_PATH_BYTES: usize = 128;
 
 /// What a path leads to. Names are the client's own and unchecked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,14 @@ pub(crate) enum Target<'a> {
     AttestationChain(ChainKind),
     /// `/attestation/bundle.tar`
     AttestationBundle,
+    /// `/ledger/checkpoint`
+    LedgerCheckpoint,
+    /// `/ledger/keys`
+    LedgerKeys,
+    /// `/ledger/tile/…`
+    LedgerTile(TilePath),
+    /// `/ledger/proof/{serial}`
+    LedgerProof(&'a str),
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -57,6 +68,8 @@ pub enum Route {
     Pki,
     /// `GET /attestation/…`
     Attestation,
+    /// `GET /ledger/…`
+    Ledger,
     /// `GET /healthz`
     Health,
     /// `GET /readyz`
@@ -71,12 +84,13 @@ pub enum Route {
 
 impl Route {
     /// All of them, in the order of their metric series.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Stamp,
         Self::Tsus,
         Self::Certificate,
         Self::Pki,
         Self::Attestation,
+        Self::Ledger,
         Self::Health,
         Self::Ready,
         Self::Metrics,
@@ -93,6 +107,7 @@ impl Route {
             Self::Certificate => "certificate",
             Self::Pki => "pki",
             Self::Attestation => "attestation",
+            Self::Ledger => "ledger",
             Self::Health => "healthz",
             Self::Ready => "readyz",
             Self::Metrics => "metrics",
@@ -110,6 +125,7 @@ impl Route {
             | Self::Certificate
             | Self::Pki
             | Self::Attestation
+            | Self::Ledger
             | Self::Page
             | Self::Other => false,
         }
@@ -141,12 +157,29 @@ impl<'a> Target<'a> {
                 Some(_) | None => Self::Unknown,
             };
         }
+        if let Some(rest) = path.strip_prefix("/ledger/") {
+            return Self::from_ledger_path(rest);
+        }
         let Some(rest) = path.strip_prefix("/tsa/") else { return Self::Unknown };
         match rest.split_once('/') {
             None if !rest.is_empty() => Self::Tsu(rest),
             Some((tsu, "certificate.pem")) if !tsu.is_empty() => Self::Certificate(tsu),
             Some((tsu, "chain.pem")) if !tsu.is_empty() => Self::Chain(tsu),
             _ => Self::Unknown,
+        }
+    }
+
+    fn from_ledger_path(path: &'a str) -> Self {
+        match path {
+            "checkpoint" => return Self::LedgerCheckpoint,
+            "keys" => return Self::LedgerKeys,
+            _ if path.len() > LEDGER_PATH_BYTES => return Self::Unknown,
+            _ => {}
+        }
+        match path.strip_prefix("proof/") {
+            Some(serial) if !serial.is_empty() && !serial.contains('/') => Self::LedgerProof(serial),
+            Some(_) => Self::Unknown,
+            None => TilePath::parse(path).map_or(Self::Unknown, Self::LedgerTile),
         }
     }
 
@@ -162,6 +195,10 @@ impl<'a> Target<'a> {
             | Self::Attestation(_)
             | Self::AttestationChain(_)
             | Self::AttestationBundle
+            | Self::LedgerCheckpoint
+            | Self::LedgerKeys
+            | Self::LedgerTile(_)
+            | Self::LedgerProof(_)
             | Self::Health
             | Self::Ready
             | Self::Metrics
@@ -188,6 +225,10 @@ impl<'a> Target<'a> {
                 | Self::AttestationBundle,
                 MethodLabel::Get | MethodLabel::Head,
             ) => Route::Attestation,
+            (
+                Self::LedgerCheckpoint | Self::LedgerKeys | Self::LedgerTile(_) | Self::LedgerProof(_),
+                MethodLabel::Get | MethodLabel::Head,
+            ) => Route::Ledger,
             (Self::Health, MethodLabel::Get | MethodLabel::Head) => Route::Health,
             (Self::Ready, MethodLabel::Get | MethodLabel::Head) => Route::Ready,
             (Self::Metrics, MethodLabel::Get | MethodLabel::Head) => Route::Metrics,
@@ -258,6 +299,21 @@ mod tests {
             ("/attestation/keys/", Target::Unknown),
             ("/attestation/keys/a/b", Target::Unknown),
             ("/attestation/other.pem", Target::Unknown),
+            ("/ledger/checkpoint", Target::LedgerCheckpoint),
+            ("/ledger/keys", Target::LedgerKeys),
+            ("/ledger/proof/0x4f01", Target::LedgerProof("0x4f01")),
+            ("/ledger/tile/0/000", Target::LedgerTile(TilePath::Hashes { level: 0, index: 0, width: 256 })),
+            (
+                "/ledger/tile/entries/x001/234.p/12",
+                Target::LedgerTile(TilePath::Entries { index: 1234, width: 12 }),
+            ),
+            ("/ledger", Target::Unknown),
+            ("/ledger/", Target::Unknown),
+            ("/ledger/proof/", Target::Unknown),
+            ("/ledger/proof/1/2", Target::Unknown),
+            ("/ledger/tile/0/0", Target::Unknown),
+            ("/ledger/tile/../checkpoint", Target::Unknown),
+            (&format!("/ledger/proof/{}", "1".repeat(200)), Target::Unknown),
             ("/healthz", Target::Health),
             ("/tsa/", Target::Unknown),
             ("/tsa//chain.pem", Target::Unknown),

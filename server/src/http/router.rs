@@ -18,7 +18,7 @@ use tracing::{debug, info};
 use super::{
     attestation,
     backend::{Backend, RequestId, StampRequest},
-    body,
+    body, ledger,
     media_type::{is_timestamp_query, is_unencoded, prefers_json},
     origin::PublicUrl,
     page,
@@ -28,7 +28,7 @@ use super::{
     server::Connection,
     tsu_view::{TsuView, documents},
 };
-use crate::{issue::StampOutcome, metrics::outcome_label};
+use crate::{issue::StampOutcome, metrics::outcome_label, telemetry::Trace};
 
 /// RFC 3161 §3.4: exactly this, since `tsget` compares it whole.
 const TIMESTAMP_REPLY: HeaderValue = HeaderValue::from_static("application/timestamp-reply");
@@ -54,6 +54,11 @@ pub(crate) async fn answer<B: Backend>(
     let method = MethodLabel::of(&parts.method);
     let target = Target::from_path(parts.uri.path());
     let route = target.route(method);
+    let trace = if route.is_probe() {
+        Trace::off()
+    } else {
+        Trace::of_request(method.label(), route.label(), &parts.headers)
+    };
     let has_body = !body.is_end_stream();
     let request_bytes = body.size_hint().exact();
 
@@ -66,11 +71,14 @@ pub(crate) async fn answer<B: Backend>(
     });
     let answered = match checked {
         Err(problem) => Err(problem),
-        Ok(()) if route == Route::Stamp => stamp(&connection, id, &parts, body, target).await,
+        Ok(()) if route == Route::Stamp => stamp(&connection, id, &parts, body, target, &trace).await,
         Ok(()) if route == Route::Attestation => {
             let url = public_url(&connection, &parts);
             let backend = &connection.server.backend;
             attestation::show(backend, &parts, target, &url).await.map(|response| (response, "ok"))
+        }
+        Ok(()) if route == Route::Ledger => {
+            ledger::show(&connection.server.backend, target).await.map(|response| (response, "ok"))
         }
         Ok(()) => show(&connection, &parts, target).map(|response| (response, "ok")),
     };
@@ -91,6 +99,7 @@ pub(crate) async fn answer<B: Backend>(
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let (method_label, route_label, status) = (method.label(), route.label(), status.as_u16());
     let response_bytes = response.body().len();
+    trace.finish(status, outcome, known_tsu);
     if route.is_probe() {
         debug!(%id, method = method_label, route = route_label, status, outcome, duration_us, response_bytes, "request");
     } else {
@@ -155,6 +164,7 @@ async fn stamp<B: Backend>(
     parts: &Parts,
     body: Incoming,
     target: Target<'_>,
+    trace: &Trace,
 ) -> Result<Answer, Problem> {
     let server = &connection.server;
     // Before the body is polled, which is what answers `Expect: 100-continue`.
@@ -166,7 +176,7 @@ async fn stamp<B: Backend>(
     }
     let body = body::read(body, parts.version, &server.limits, &connection.activity).await?;
     let tsu = if let Target::Tsu(name) = target { Some(name) } else { None };
-    match server.backend.stamp(StampRequest { id, tsu, body }).await {
+    match server.backend.stamp(StampRequest { id, tsu, body, trace }).await {
         StampOutcome::Reply { der, outcome } => {
             Ok((reply(StatusCode::OK, TIMESTAMP_REPLY, der), outcome_label(outcome)))
         }
@@ -211,6 +221,10 @@ fn show<B: Backend>(
         | Target::Attestation(_)
         | Target::AttestationChain(_)
         | Target::AttestationBundle
+        | Target::LedgerCheckpoint
+        | Target::LedgerKeys
+        | Target::LedgerTile(_)
+        | Target::LedgerProof(_)
         | Target::Unknown => Err(Problem::NotFound),
     }
 }

@@ -4,17 +4,17 @@
 //! that is made here. It always carries its certificates, whether or not the client asked for those of the outer token: it is
 //! evidence for decades, and stands for itself. Without it the outer token is not issued either: who asked for a hybrid is not given less.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
 use attestamp_certs::HashAlgorithm;
-use attestamp_tsa::{
-    HashLengthMismatch, Malformed, Query, Refusal, TimeStampReq, TimeStampToken, UnsignedToken,
-};
+use attestamp_tsa::{HashLengthMismatch, Malformed, Query, Refusal, TimeStampReq, TimeStampToken};
 
-use crate::authority::Running;
-use crate::clock::{ClockGate, ClockRefusal, TooLate};
-use crate::serial::{SerialError, SerialSource};
-use crate::tsu::{LifeOver, SignFault, Tsu};
+use crate::clock::{ClockRefusal, TooLate};
+use crate::ledger::TokenRecord;
+use crate::tsu::{LifeOver, Tsu};
 
-use super::Outcome;
+use super::signing::{self, SigningFault, Surroundings};
 
 /// Why there is no nested token, and so no token.
 #[derive(Debug, thiserror::Error)]
@@ -37,44 +37,43 @@ pub(super) enum NestedFault {
     /// The nested TSU's profile refuses the request.
     #[error("the nested TSU refuses the request")]
     Refused(#[from] Refusal),
-    /// No serial number is left.
-    #[error("the nested token gets no serial number")]
-    Serial(#[from] SerialError),
-    /// The nested TSU's key does not sign.
+    /// The nested TSU makes no token.
     #[error("the nested TSU does not sign")]
-    Sign(#[from] SignFault),
+    Signing(#[source] SigningFault),
     /// The nested token's signature took longer than its accuracy allows.
     #[error("the nested token came too late")]
     Late(#[from] TooLate),
 }
 
-/// The token that `tsu` is to carry over this signature of its own; `None` where its configuration asks for none.
-pub(super) async fn over_signature(
-    running: &Running,
-    tsu: &Tsu,
-    signature: &[u8],
-    clock: &ClockGate,
-    serials: &SerialSource,
-) -> Result<Option<TimeStampToken>, NestedFault> {
-    let Some(name) = tsu.nested_name() else { return Ok(None) };
-    let nested = running.tsu(name).ok_or(NestedFault::Missing)?;
-    let now = clock.now().map_err(NestedFault::Time)?;
-    nested.check_life(now.instant).map_err(NestedFault::Life)?;
-    let hash = hash_for(nested);
-    let query = Query::new(hash, hash.digest(signature).as_ref())?.with_cert_req(true).to_der();
-    let request = TimeStampReq::decode(&query)?;
-    let grant = nested.profile().decide(&request, now.instant)?;
-    let token = UnsignedToken::build(&grant, nested.template(), serials.next()?);
-    let signature = nested.sign(token.to_be_signed()).await?;
-    clock.check_age(grant.gen_time, nested.accuracy())?;
-    Ok(Some(token.attach(&signature)))
+/// A token that another carries.
+pub(super) struct Nested {
+    /// The token.
+    pub(super) token: TimeStampToken,
+    /// What the ledger is told of it: it goes on record with the token that carries it.
+    pub(super) record: Option<TokenRecord>,
+    /// Who issued it.
+    pub(super) tsu: Arc<Tsu>,
 }
 
-/// Counts a nested token, when the token that carries it is on its way.
-pub(super) fn count(running: &Running, tsu: &Tsu) {
-    if let Some(nested) = tsu.nested_name().and_then(|name| running.tsu(name)) {
-        nested.metrics().stamp(Outcome::Granted);
-    }
+/// The token of the TSU `name` over this signature. In a box, for it is issued as the one that will carry it is.
+pub(super) fn over_signature<'a>(
+    around: Surroundings<'a>,
+    name: &'a str,
+    signature: &'a [u8],
+) -> Pin<Box<dyn Future<Output = Result<Nested, NestedFault>> + Send + 'a>> {
+    Box::pin(async move {
+        let nested = around.running.tsu(name).ok_or(NestedFault::Missing)?;
+        let now = around.clock.now().map_err(NestedFault::Time)?.instant;
+        nested.check_life(now).map_err(NestedFault::Life)?;
+        let hash = hash_for(nested);
+        let query = Query::new(hash, hash.digest(signature).as_ref())?.with_cert_req(true).to_der();
+        let request = TimeStampReq::decode(&query)?;
+        let grant = nested.profile().decide(&request, now)?;
+        let issued = signing::token(around, nested, &request, grant, now).await;
+        let issued = issued.map_err(NestedFault::Signing)?;
+        around.clock.check_age(issued.gen_time, nested.accuracy())?;
+        Ok(Nested { token: issued.token, record: issued.record, tsu: Arc::clone(nested) })
+    })
 }
 
 /// SHA-512, beside which no signature is the stronger; the profile's first hash where it does not accept that.

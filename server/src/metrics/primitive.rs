@@ -57,6 +57,11 @@ impl Counter {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Takes a count that somebody else keeps; one that is behind changes nothing.
+    pub fn reach(&self, total: u64) {
+        self.0.fetch_max(total, Ordering::Relaxed);
+    }
+
     /// The count so far.
     #[must_use]
     pub fn value(&self) -> u64 {

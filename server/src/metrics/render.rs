@@ -2,8 +2,12 @@
 
 use std::fmt::{self, Write};
 
-use super::{Counter, Gauge, Histogram, Metrics, OUTCOMES, OVERDUES, REFUSALS, STATUSES, primitive::BUCKETS};
+use super::{
+    Counter, Gauge, Histogram, Metrics, OUTCOMES, OVERDUES, REFUSALS, STATUSES, primitive::BUCKETS, signer,
+};
+use crate::clock::Standing;
 use crate::http::Route;
+use attestamp_tsa::PkiFailureInfo;
 
 pub(super) fn render(metrics: &Metrics) -> String {
     let mut text = String::with_capacity(16 * 1024);
@@ -19,10 +23,14 @@ fn write_all(text: &mut String, metrics: &Metrics) -> fmt::Result {
     write_connections(text, metrics)?;
     write_tsus(text, metrics)?;
     write_clock(text, metrics)?;
-    write_hsm(text, metrics)
+    write_hsm(text, metrics)?;
+    super::ledger::write(text, &metrics.ledger)?;
+    super::expiry::write(text, &metrics.expiries.load())?;
+    super::readiness::write(text, &metrics.readiness)?;
+    super::process::write(text, &metrics.process)
 }
 
-fn header(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+pub(super) fn header(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
@@ -80,6 +88,14 @@ fn write_tsus(text: &mut String, metrics: &Metrics) -> fmt::Result {
             writeln!(text, "attestamp_stamps_total{{tsu=\"{name}\",outcome=\"{outcome}\"}} {value}")?;
         }
     }
+    let name = "attestamp_rejections_total";
+    header(text, name, "counter", "Answers without a token, by the failure that the client was told.")?;
+    for tsu in tsus.iter() {
+        for (failure, counter) in PkiFailureInfo::ALL.iter().zip(&tsu.rejections) {
+            let (tsu, failure, value) = (LabelValue(&tsu.name), failure.name(), counter.value());
+            writeln!(text, "{name}{{tsu=\"{tsu}\",failure_info=\"{failure}\"}} {value}")?;
+        }
+    }
     let name = "attestamp_certificate_expiry_seconds";
     header(text, name, "gauge", "End of the TSU certificate's validity, Unix time.")?;
     for tsu in tsus.iter() {
@@ -95,16 +111,29 @@ fn write_tsus(text: &mut String, metrics: &Metrics) -> fmt::Result {
     for tsu in tsus.iter() {
         writeln!(text, "{name}{{tsu=\"{}\"}} {}", LabelValue(&tsu.name), tsu.key_expiry_seconds.value())?;
     }
-    Ok(())
+    signer::write(text, &tsus)
 }
 
 fn write_clock(text: &mut String, metrics: &Metrics) -> fmt::Result {
     let clock = &metrics.clock;
     gauge(text, "attestamp_clock_trusted", "1 if tokens may be issued on this time.", &clock.trusted)?;
     gauge(text, "attestamp_clock_assured", "1 if the time is assured against a bound.", &clock.assured)?;
-    gauge(text, "attestamp_clock_offset_seconds", "Offset from the reference.", &clock.offset_seconds)?;
+    let offset = "attestamp_clock_ntp_offset_seconds";
+    gauge(text, offset, "The time servers' time minus ours, as a majority agrees.", &clock.offset_seconds)?;
+    let bound = "attestamp_clock_ntp_bound_seconds";
+    gauge(text, bound, "Bound on the error of that offset.", &clock.ntp_bound_seconds)?;
+    let servers = "attestamp_clock_ntp_servers";
+    header(text, servers, "gauge", "Time servers, by what is made of their answers.")?;
+    for (standing, gauge) in Standing::ALL.iter().zip(&clock.ntp_servers) {
+        writeln!(text, "{servers}{{state=\"{}\"}} {}", standing.name(), gauge.value())?;
+    }
     let bound = "attestamp_clock_error_bound_seconds";
-    gauge(text, bound, "Bound of the clock's error.", &clock.error_bound_seconds)
+    gauge(text, bound, "Bound of the clock's error.", &clock.error_bound_seconds)?;
+    let offset = "attestamp_clock_kernel_offset_seconds";
+    gauge(text, offset, "Correction that the kernel still has to apply.", &clock.kernel_offset_seconds)?;
+    let age = "attestamp_clock_sample_age_seconds";
+    gauge(text, age, "Age of the latest look at the clock.", &clock.sample_age_seconds)?;
+    counter(text, "attestamp_clock_refusals_total", "Requests refused for the clock.", &clock.refusals)
 }
 
 fn write_hsm(text: &mut String, metrics: &Metrics) -> fmt::Result {
@@ -117,18 +146,18 @@ fn write_hsm(text: &mut String, metrics: &Metrics) -> fmt::Result {
     counter(text, recoveries, "Times that the token was opened again after a loss.", &hsm.recoveries)
 }
 
-fn gauge(text: &mut String, name: &str, help: &str, gauge: &Gauge) -> fmt::Result {
+pub(super) fn gauge(text: &mut String, name: &str, help: &str, gauge: &Gauge) -> fmt::Result {
     header(text, name, "gauge", help)?;
     writeln!(text, "{name} {}", gauge.value())
 }
 
-fn counter(text: &mut String, name: &str, help: &str, counter: &Counter) -> fmt::Result {
+pub(super) fn counter(text: &mut String, name: &str, help: &str, counter: &Counter) -> fmt::Result {
     header(text, name, "counter", help)?;
     writeln!(text, "{name} {}", counter.value())
 }
 
 /// A label's value with the three characters escaped that the format reserves.
-struct LabelValue<'a>(&'a str);
+pub(super) struct LabelValue<'a>(pub(super) &'a str);
 
 impl fmt::Display for LabelValue<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,6 +176,7 @@ impl fmt::Display for LabelValue<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{Expiry, ExpiryKind};
 
     #[test]
     fn label_values_are_escaped() {
@@ -156,7 +186,16 @@ mod tests {
     #[test]
     fn every_series_has_a_type_and_every_type_a_series() {
         let metrics = Metrics::default();
-        let _ = metrics.tsu("default");
+        let _ = metrics.tsu("default").signer("main");
+        metrics.readiness.set(["a"].iter(), ["b"].iter());
+        let kinds = [
+            ExpiryKind::CaCertificate,
+            ExpiryKind::Crl,
+            ExpiryKind::TlsCertificate,
+            ExpiryKind::AttestationChain,
+        ];
+        let expiry = |kind| Expiry { kind, name: "x".to_owned(), unix_seconds: 1 };
+        metrics.set_expiries(kinds.map(expiry).into());
         let text = render(&metrics);
         let families: Vec<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();

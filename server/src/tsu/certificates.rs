@@ -72,6 +72,7 @@ pub enum CertificatesError {
 /// A TSU's certificate and those above it, checked.
 #[derive(Debug, Clone)]
 pub struct CertificateChain {
+    path: PathBuf,
     leaf: TsuCertificate,
     all: Vec<CertificateDer<'static>>,
     /// Certificates from the start that are not self-issued: what tokens carry.
@@ -82,10 +83,14 @@ pub struct CertificateChain {
 impl CertificateChain {
     /// Reads the chain of TSU `name`.
     pub(crate) fn load(name: &str, folder: &Layout, now: UnixTime) -> Result<Self, TsuError> {
-        let path = folder.tsu_chain(name);
+        Self::load_from(&folder.tsu_chain(name), name, now)
+    }
+
+    /// As [`CertificateChain::load`], from another file.
+    pub(crate) fn load_from(path: &Path, name: &str, now: UnixTime) -> Result<Self, TsuError> {
         match path.try_exists() {
             Ok(false) => Err(TsuError::NoCertificate { name: name.into() }),
-            _ => Ok(Self::read(&path, now)?),
+            _ => Ok(Self::read(path, now)?),
         }
     }
 
@@ -114,7 +119,13 @@ impl CertificateChain {
         let at = now.clamp(leaf.not_before(), leaf.not_after());
         let verified = verify_chain(first, between, &anchors, at, &[]).map_err(chain_error)?;
         let without_root = if is_self_issued(top) { all.len() - 1 } else { all.len() };
-        Ok(Self { leaf, all, without_root, is_post_quantum: verified.is_post_quantum })
+        Ok(Self { path: path.to_owned(), leaf, all, without_root, is_post_quantum: verified.is_post_quantum })
+    }
+
+    /// Where it was read.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The TSU's own certificate.

@@ -32,6 +32,37 @@ pub enum TsuError {
     /// The key is not there, or the pool does not start.
     #[error("its key is not usable")]
     Key(#[from] HsmError),
+    /// The module does not come back from a call.
+    #[error("token `{token}` does not answer: see to the HSM and the network before it")]
+    Silent {
+        /// The token's name in the configuration.
+        token: Box<str>,
+    },
+    /// The keys of one TSU are of several algorithms.
+    #[error(
+        "its standby `{standby}` is of the algorithm {found}, its own key of {expected}: tokens of one TSU must verify with the \
+         same tools, so make a standby of the same algorithm, or a TSU of its own"
+    )]
+    StandbyAlgorithm {
+        /// The signer that differs.
+        standby: Box<str>,
+        /// Its algorithm.
+        found: KeyAlgorithm,
+        /// That of the first.
+        expected: KeyAlgorithm,
+    },
+    /// The certificate file that a standby names is not there.
+    #[error(
+        "there is no certificate {} for its standby `{standby}`: put the chain of the standby's key there, or remove \
+         `certificate` if it is the same key as the TSU's",
+        path.display()
+    )]
+    StandbyCertificate {
+        /// The signer.
+        standby: Box<str>,
+        /// The file.
+        path: std::path::PathBuf,
+    },
     /// Certificate and key are of different algorithms, or the profile does not fit the certificate.
     #[error("its profile and its certificate do not fit each other")]
     Template(#[from] TemplateError),
@@ -117,6 +148,9 @@ pub enum SignFault {
         /// Seconds after which the client may try again.
         retry_after_seconds: u32,
     },
+    /// The signer's token was not reached yet.
+    #[error("the signer's token was not reached yet")]
+    Waiting,
     /// The token did not sign.
     #[error(transparent)]
     Failed(#[from] SignError),

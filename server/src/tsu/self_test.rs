@@ -6,11 +6,12 @@ use attestamp_certs::{HashAlgorithm, TrustAnchors, TrustAnchorsInvalid, UnixTime
 use attestamp_hsm::SignError;
 use attestamp_tsa::verify::{Expectations, ExpectedImprint, ExpectedNonce, TokenInvalid, verify_token};
 use attestamp_tsa::{
-    Failure, HashLengthMismatch, InstantOutOfRange, Query, Serial, SerialPrefix, TimeStampReq, UnsignedToken,
-    UtcInstant,
+    Failure, HashLengthMismatch, InstantOutOfRange, Profile, Query, Serial, SerialPrefix, TimeStampReq,
+    UnsignedToken, UtcInstant,
 };
 
-use super::Tsu;
+use super::CertificateChain;
+use super::signer::Signing;
 
 /// Why the test token is not good.
 #[derive(Debug, thiserror::Error)]
@@ -36,23 +37,27 @@ pub enum SelfTestError {
 }
 
 /// Makes a token for a made-up message at `now` and verifies it strictly. Returns how long the signature took.
-pub(super) fn run(tsu: &Tsu, now: UnixTime) -> Result<Duration, SelfTestError> {
+pub(super) fn run(
+    signing: &Signing,
+    chain: &CertificateChain,
+    profile: &Profile,
+    now: UnixTime,
+) -> Result<Duration, SelfTestError> {
     let now = UtcInstant::new(now.as_secs(), 0)?;
-    let hash = tsu.profile().config().accepted_hashes.first().copied().unwrap_or(HashAlgorithm::Sha256);
+    let hash = profile.config().accepted_hashes.first().copied().unwrap_or(HashAlgorithm::Sha256);
     let digest = hash.digest(b"attestamp self-test");
     let query = Query::new(hash, digest.as_ref())?.with_cert_req(true).to_der();
     let request =
         TimeStampReq::decode(&query).map_err(|malformed| SelfTestError::Refused(malformed.into()))?;
-    let grant =
-        tsu.profile().decide(&request, now).map_err(|refusal| SelfTestError::Refused(refusal.into()))?;
+    let grant = profile.decide(&request, now).map_err(|refusal| SelfTestError::Refused(refusal.into()))?;
     // The token is thrown away, so its serial number is none of those issued.
     let serial = Serial::new(SerialPrefix::from_random([0; 6]), 0, [0; 6]);
-    let token = UnsignedToken::build(&grant, tsu.template(), serial);
+    let token = UnsignedToken::build(&grant, &signing.template, serial);
     let started = Instant::now();
-    let signature = tsu.pool().sign_now(token.to_be_signed())?;
-    let signing = started.elapsed();
+    let signature = signing.pool.sign_now(token.to_be_signed())?;
+    let duration = started.elapsed();
     let token = token.attach(&signature);
-    let Some((top, below)) = tsu.chain().split_last() else { return Ok(signing) };
+    let Some((top, below)) = chain.all().split_last() else { return Ok(duration) };
     let expectations = Expectations {
         imprint: ExpectedImprint::DigestOf(hash, digest.as_ref()),
         nonce: ExpectedNonce::Absent,
@@ -63,5 +68,5 @@ pub(super) fn run(tsu: &Tsu, now: UnixTime) -> Result<Duration, SelfTestError> {
         at: None,
     };
     verify_token(token.as_der(), &expectations)?;
-    Ok(signing)
+    Ok(duration)
 }

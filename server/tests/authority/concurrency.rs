@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use attestamp::clock::{ClockGate, ClockTicker, HighWaterMark, SAMPLE_INTERVAL, SystemTimeSource, unix_time};
 use attestamp::http::{RequestId, StampRequest};
+use attestamp::telemetry::Trace;
 use attestamp_hsm::Dispatch;
 use attestamp_tsa::TimeStampResp;
 use cms::content_info::ContentInfo;
@@ -36,7 +37,8 @@ async fn two_thousand_tokens_over_sixteen_tasks_are_unique_der_and_in_time() {
                 let mut replies = Vec::new();
                 for number in 0..EACH {
                     let id = RequestId::new(0, task * EACH + number);
-                    let request = StampRequest { id, tsu: None, body: body.clone().into() };
+                    let request =
+                        StampRequest { id, tsu: None, body: body.clone().into(), trace: Trace::none() };
                     replies.push(granted(authority.stamp(&request).await));
                     tokio::task::yield_now().await;
                 }
@@ -73,7 +75,8 @@ fn inline_no_thread_of_the_runtime_finds_the_token_busy_for_want_of_a_session() 
     let tsu = running.select(None, None).unwrap();
     // And one for the test token of a reload.
     let threads = std::thread::available_parallelism().unwrap().get();
-    assert_eq!((tsu.pool().dispatch(), tsu.sessions()), (Dispatch::Inline, threads + 1));
+    assert_eq!((tsu.pool().unwrap().dispatch(), tsu.sessions()), (Dispatch::Inline, threads + 1));
+    drop(authority);
     place.edit("# dispatch = \"auto\"", "dispatch = \"threads\"");
     let authority = place.start().unwrap();
     assert_eq!(authority.running().select(None, None).unwrap().sessions(), 1);

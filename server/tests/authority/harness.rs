@@ -10,6 +10,7 @@ use attestamp::clock::{ClockGate, HighWaterMark, system_time};
 use attestamp::http::{RequestId, StampRequest};
 use attestamp::issue::{Outcome, StampOutcome};
 use attestamp::metrics::Metrics;
+use attestamp::telemetry::Trace;
 use attestamp_certs::{HashAlgorithm, TrustAnchors};
 use attestamp_tsa::verify::{Expectations, ExpectedImprint, ExpectedNonce, VerifiedToken, verify_token};
 use attestamp_tsa::{Failure, PkiFailureInfo, Query, TimeStampResp};
@@ -39,7 +40,10 @@ impl Fixture {
     }
 
     pub(crate) fn on(place: Place) -> Self {
-        let time = Arc::new(DangerousFakeTime::synchronised_at(system_time().as_secs()));
+        Self::on_clock(place, Arc::new(DangerousFakeTime::synchronised_at(system_time().as_secs())))
+    }
+
+    pub(crate) fn on_clock(place: Place, time: Arc<DangerousFakeTime>) -> Self {
         let source = Arc::<DangerousFakeTime>::clone(&time);
         let mark = Arc::new(HighWaterMark::in_memory());
         let clock = Arc::new(ClockGate::start(place.config().clock, source, mark).unwrap());
@@ -69,7 +73,7 @@ impl Fixture {
 
     pub(crate) async fn stamp(&self, tsu: Option<&str>, body: impl Into<Bytes>) -> StampOutcome {
         let id = RequestId::new(0, self.sequence.fetch_add(1, Ordering::Relaxed));
-        self.authority.stamp(&StampRequest { id, tsu, body: body.into() }).await
+        self.authority.stamp(&StampRequest { id, tsu, body: body.into(), trace: Trace::none() }).await
     }
 
     /// A token that the TSU must give for [`DATA`], and that must verify.

@@ -1,6 +1,8 @@
 //! A data folder, made by the command that operators use.
 
 use std::fs::{self, DirBuilder};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -19,6 +21,7 @@ use attestamp::metrics::Metrics;
 use attestamp::serial::SerialSource;
 use attestamp::tokens::log_in;
 use attestamp_certs::{UnixTime, pem};
+use attestamp_tsa::{PkiFailureInfo, TimeStampResp};
 use clap::Parser as _;
 
 /// A data folder. It stays until the next run of the tests: the embedded token knows every database that this process
@@ -128,6 +131,25 @@ impl Place {
 
 /// A server of its own process.
 pub(crate) struct Server(Child);
+
+impl Server {
+    /// What a timestamp request is refused for, `None` inside if it is granted; `None` as long as nobody answers.
+    pub(crate) fn post(&self, place: &Place, query: &[u8]) -> Option<Option<PkiFailureInfo>> {
+        let address = fs::read_to_string(place.layout().listening_file()).ok()?;
+        let mut socket = TcpStream::connect(address.trim()).ok()?;
+        let kind = "Content-Type: application/timestamp-query";
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{kind}\r\nContent-Length: {}\r\n\r\n",
+            query.len()
+        );
+        socket.write_all(&[head.as_bytes(), query].concat()).ok()?;
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).ok()?;
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let reply = TimeStampResp::decode(&answer[end + 4..]).ok()?;
+        Some(reply.failure_info)
+    }
+}
 
 impl Drop for Server {
     fn drop(&mut self) {

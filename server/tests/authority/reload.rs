@@ -18,7 +18,7 @@ fn tsu(fixture: &Fixture, name: &str) -> Arc<Tsu> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_new_certificate_is_taken_while_requests_go_on_and_the_pool_is_kept() {
     let fixture = Arc::new(Fixture::new());
-    let pool = Arc::clone(tsu(&fixture, "default").pool());
+    let pool = Arc::clone(tsu(&fixture, "default").pool().unwrap());
     let mut certificates = vec![tsu(&fixture, "default").certificate().serial().to_vec()];
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..3)
@@ -51,7 +51,7 @@ async fn a_new_certificate_is_taken_while_requests_go_on_and_the_pool_is_kept() 
             .collect();
         assert!(!order.is_empty() && order.is_sorted(), "{order:?}");
     }
-    assert!(Arc::ptr_eq(&pool, tsu(&fixture, "default").pool()));
+    assert!(Arc::ptr_eq(&pool, tsu(&fixture, "default").pool().unwrap()));
     // The page's and the chain's too.
     assert_eq!(*certificates.last().unwrap(), tsu(&fixture, "default").certificate().serial());
     let chain = std::fs::read(fixture.place.layout().tsu_chain("default")).unwrap();
@@ -110,6 +110,7 @@ async fn a_refused_reload_leaves_no_series_of_a_tsu_that_never_ran() {
     std::fs::copy(chains.tsu_chain("default"), chains.tsu_chain("second")).unwrap();
     let config = second.config();
     let mut renamed = config.clone();
+    renamed.ledger = fixture.place.config().ledger;
     let default = renamed.tsus.remove("default").unwrap();
     renamed.tsus.insert("another".to_owned(), default);
     std::fs::copy(chains.tsu_chain("default"), fixture.place.layout().tsu_chain("another")).unwrap();

@@ -9,6 +9,7 @@
 )]
 
 mod attest;
+mod ledger;
 mod stamp;
 
 use std::fs;
@@ -165,11 +166,15 @@ fn retiring_twice_with_the_key_is_the_same_as_once() {
     assert!(run(&data, &["check", "-q"]).status.success());
 }
 
-/// Started with `| head -1` or by a supervisor that reads nothing, and from a backup, which has no `state`.
+/// Started with `| head -1` or by a supervisor that reads nothing, and from a backup, which has no `state`: of that it needs
+/// the ledger's anchor alone, which can be made of a checkpoint that somebody has compared.
 #[test]
 fn serve_needs_no_reader_and_no_state() {
     let (_folder, data) = initialised();
     fs::remove_dir_all(data.join("state")).unwrap();
+    let text = refusal(&data, &["serve", "--listen", "127.0.0.1:0"]);
+    assert!(text.contains("state/ledger-anchor is missing") && text.contains("docs/ledger.md"), "{text}");
+    fs::copy(data.join("ledger/checkpoint"), data.join("state/ledger-anchor")).unwrap();
     let mut server = attestamp(&data, &["serve", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

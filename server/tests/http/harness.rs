@@ -12,11 +12,15 @@ use std::{
 
 use attestamp::{
     attestation::served::{AttestationFiles, KeyFiles},
-    authority::{AttestRefusal, AttestRequest, Fresh, PkiFile, Readiness, ReadinessNote, TsuSummary},
+    authority::{
+        AttestRefusal, AttestRequest, Fresh, LedgerState, PkiFile, Readiness, ReadinessNote, TsuSummary,
+    },
     http::{Backend, Bound, HttpLimits, ListenerConfig, PublicUrl, ServeConfig, StampRequest, Tls},
     issue::{Outcome, StampOutcome},
+    ledger::served::{LedgerAnswer, LedgerRequest},
     metrics::Metrics,
 };
+use attestamp_ledger::TilePath;
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -108,6 +112,7 @@ impl Backend for Shared {
             key_not_after: "2027-01-01T00:00:00Z".to_owned(),
             certificate_serial: "0a".to_owned(),
             ready: true,
+            signers: Vec::new(),
         }]
     }
 
@@ -141,11 +146,34 @@ impl Backend for Shared {
         })
     }
 
+    /// Answers in the way that the serial number's last octet, or the tile's index, stands for.
+    async fn ledger(&self, request: LedgerRequest) -> LedgerAnswer {
+        let number = match &request {
+            LedgerRequest::Checkpoint | LedgerRequest::Keys => 0,
+            LedgerRequest::Tile(TilePath::Hashes { index, .. } | TilePath::Entries { index, .. }) => *index,
+            LedgerRequest::Proof(serial) => u64::from(*serial.last().unwrap()),
+        };
+        match number {
+            0 | 9 => LedgerAnswer::Found(Bytes::from(format!("{request:?}"))),
+            1 => LedgerAnswer::Unknown,
+            2 => LedgerAnswer::Awaiting { retry_after_seconds: 11 },
+            3 => LedgerAnswer::Failed,
+            _ => LedgerAnswer::NoLedger,
+        }
+    }
+
     fn readiness(&self) -> Readiness {
         let ready = self.0.ready;
         let note = ReadinessNote { tsu: None, code: "clock", detail: "the clock stands still".to_owned() };
         let reasons = if ready { Vec::new() } else { vec![note] };
-        Readiness { ready, time_assured: false, reasons, warnings: Vec::new() }
+        Readiness {
+            ready,
+            time_assured: false,
+            reasons,
+            warnings: Vec::new(),
+            notes: Vec::new(),
+            ledger: LedgerState::Kept,
+        }
     }
 }
 

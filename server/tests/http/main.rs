@@ -16,6 +16,7 @@ mod floods;
 mod harness;
 mod hostile;
 mod http2;
+mod ledger;
 mod lifecycle;
 mod page;
 mod routes;

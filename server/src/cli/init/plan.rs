@@ -43,6 +43,7 @@ pub(super) struct Plan {
     policy: Option<String>,
     certificate_days: Option<u32>,
     key_usage_days: Option<u32>,
+    ledger_origin: Option<String>,
     clock: Option<String>,
     #[serde(default)]
     external_ca: bool,
@@ -214,6 +215,7 @@ impl Plan {
             ("--policy", self.policy.clone()),
             ("--certificate-days", self.certificate_days.map(|days| days.to_string())),
             ("--key-usage-days", self.key_usage_days.map(|days| days.to_string())),
+            ("--ledger-origin", self.ledger_origin.clone()),
             ("--clock", self.clock.clone()),
         ] {
             if let Some(value) = value {
@@ -251,7 +253,7 @@ fn ensure_visible(text: &str) -> anyhow::Result<()> {
 }
 
 /// Where a plan has what the option has.
-const PLACES: [(&str, &str); 12] = [
+const PLACES: [(&str, &str); 13] = [
     ("--organization", "[organization] name"),
     ("--country", "[organization] country"),
     ("--organization-identifier", "[organization] identifier"),
@@ -259,6 +261,7 @@ const PLACES: [(&str, &str); 12] = [
     ("--policy", "policy"),
     ("--certificate-days", "certificate-days"),
     ("--key-usage-days", "key-usage-days"),
+    ("--ledger-origin", "ledger-origin"),
     ("--clock", "clock"),
     ("--module", "[token] module"),
     ("--token-uri", "[token] uri"),

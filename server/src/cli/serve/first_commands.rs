@@ -59,6 +59,7 @@ mod tests {
             key_not_after: String::new(),
             certificate_serial: String::new(),
             ready: true,
+            signers: Vec::new(),
         };
         TsuView { summary, kind, root: root.to_owned(), assurance: None }
     }

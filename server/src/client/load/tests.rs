@@ -16,6 +16,7 @@ fn options(server: &TestServer, requests: u64) -> LoadOptions {
         target: Target { address: server.address.clone(), http2: false, tls },
         connections: 4,
         until: Until::Requests(requests),
+        rate: None,
         warm_up_requests: 10,
         template: RequestTemplate::new(HashAlgorithm::Sha256, false).unwrap(),
         check_serials: Some(CLOCK),
@@ -122,4 +123,24 @@ async fn a_server_that_is_down_is_said_at_the_start() {
     options.target.address = nobody.address.clone();
     let result = run(&options, &Arc::default(), || (), || ()).await;
     assert!(matches!(result, Err(ConnectionError::Connect(_))), "{result:?}");
+}
+
+#[test]
+fn requests_are_due_at_a_rate_whatever_became_of_those_before() {
+    let server = "http://127.0.0.1:1/".parse().expect("an address");
+    let tls = Arc::new(tls::client_config(None).expect("TLS"));
+    let options = LoadOptions {
+        target: Target { address: server, http2: false, tls },
+        connections: 1,
+        until: Until::Requests(1),
+        rate: Some(250.0),
+        warm_up_requests: 0,
+        template: RequestTemplate::new(HashAlgorithm::Sha256, false).expect("a template"),
+        check_serials: None,
+    };
+    let started = Instant::now();
+    assert_eq!(options.due(started, 0), Some(started));
+    assert_eq!(options.due(started, 1), Some(started + Duration::from_millis(4)));
+    assert_eq!(options.due(started, 1000), Some(started + Duration::from_secs(4)));
+    assert_eq!(LoadOptions { rate: None, ..options }.due(started, 1), None);
 }

@@ -1,0 +1,280 @@
+//! `attestamp ledger list`: which timestamps were issued in an interval, by whom, and what was known of the clock then.
+//!
+//! For the day on which a key or a clock turns out to have been wrong. Read from the entries themselves, from the first on: the
+//! names of TSUs are those that the ledger has for their certificates, so that retired ones are named too.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+use std::time::Duration;
+
+use attestamp_certs::UnixTime;
+use attestamp_ledger::entry::{ClockAssurance, ClockVerdict};
+use attestamp_ledger::{ClockEntry, Entry, EventEntry, EventKind, Hash, LedgerReader, TokenEntry};
+use clap::Args;
+use serde::Serialize;
+
+use super::verify::token::policy;
+use crate::cli::text::printable;
+use crate::cli::verify::inputs::parse_time;
+use crate::data_folder::Layout;
+use crate::{clock, hex};
+
+/// States of the clock that are remembered: a token refers to one of the last few before it, as old as its signature took.
+const STATES: usize = 4096;
+
+/// Options of `ledger list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  attestamp ledger list --from 2026-11-22T12:00:00Z --to 2026-11-22T12:30:00Z
+  attestamp ledger list --from 2026-11-22 --to 2026-11-23 --tsu rsa --json")]
+pub struct ListArgs {
+    /// The first time in a timestamp; RFC 3339, or a date (its first second, UTC)
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    from: UnixTime,
+    /// The time before which they end
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    to: UnixTime,
+    /// Those of one TSU
+    #[arg(long, value_name = "NAME")]
+    tsu: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// The ledger's folder [default: that of the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<std::path::PathBuf>,
+}
+
+/// One timestamp. Times are RFC 3339 in UTC.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    index: u64,
+    /// Hexadecimal.
+    serial: String,
+    time: String,
+    /// As the ledger names whoever has this certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tsu: Option<String>,
+    /// SHA-256.
+    certificate: String,
+    policy: String,
+    /// SHA-256 of the token.
+    token: String,
+    /// In words.
+    clock: String,
+    /// Leaf hash of the clock's state.
+    clock_state: String,
+}
+
+/// What was read so far that later entries refer to.
+#[derive(Debug, Default)]
+struct Known {
+    states: VecDeque<(Hash, String)>,
+    names: BTreeMap<Hash, String>,
+}
+
+/// Runs it.
+pub(super) fn run(layout: &Layout, args: &ListArgs) -> anyhow::Result<()> {
+    if args.from >= args.to {
+        anyhow::bail!("--from must be before --to");
+    }
+    let folder = args.folder.clone().unwrap_or_else(|| layout.ledger());
+    let reader = LedgerReader::open(&folder)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match print(&reader, args, &mut out) {
+        Err(error) if error.downcast_ref().is_some_and(is_broken_pipe) => Ok(()),
+        printed => printed,
+    }
+}
+
+fn is_broken_pipe(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
+fn print(reader: &LedgerReader, args: &ListArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let interval = microseconds(args.from)..microseconds(args.to);
+    let mut known = Known::default();
+    let mut listed = 0_u64;
+    for entry in reader.entries(0) {
+        let (index, entry) = entry?;
+        let token = match entry {
+            Entry::Clock(state) => {
+                known.remember(state);
+                continue;
+            }
+            Entry::Event(event) => {
+                known.learn(event);
+                continue;
+            }
+            Entry::Token(token) => token,
+        };
+        if !interval.contains(&token.gen_time_microseconds) {
+            continue;
+        }
+        let row = known.row(index, &token);
+        if args.tsu.is_some() && args.tsu != row.tsu {
+            continue;
+        }
+        listed += 1;
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&row)?)?;
+        } else {
+            // A stranger's ledger may have any name in it.
+            let tsu = printable(row.tsu.as_deref().unwrap_or("?"));
+            writeln!(
+                out,
+                "{}  {}  0x{}  {tsu}  {}  clock: {}",
+                row.index, row.time, row.serial, row.policy, row.clock
+            )?;
+        }
+    }
+    if !args.json {
+        writeln!(out, "{listed} timestamps")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+impl Known {
+    fn remember(&mut self, state: ClockEntry) {
+        let words = in_words(&state);
+        let leaf = Hash::of_leaf(&Entry::Clock(state).encode());
+        if self.states.len() == STATES {
+            self.states.pop_front();
+        }
+        self.states.push_back((leaf, words));
+    }
+
+    fn learn(&mut self, event: EventEntry) {
+        match event.kind {
+            EventKind::TsuStarted | EventKind::CertificateInstalled => {
+                self.names.insert(event.digest, event.subject.into());
+            }
+            EventKind::Started
+            | EventKind::Stopped
+            | EventKind::Configured
+            | EventKind::TsuEnded
+            | EventKind::KeyCreated
+            | EventKind::KeyRetired
+            | EventKind::Approved
+            | EventKind::Repaired
+            | EventKind::ClockChanged => {}
+        }
+    }
+
+    fn row(&self, index: u64, token: &TokenEntry) -> Row {
+        let state = self.states.iter().rev().find(|(leaf, _)| *leaf == token.clock_state);
+        Row {
+            index,
+            serial: hex::encode(&token.serial),
+            time: rfc3339(token.gen_time_microseconds),
+            tsu: self.names.get(&token.certificate_hash).cloned(),
+            certificate: token.certificate_hash.to_string(),
+            policy: policy(&token.policy),
+            token: token.token_hash.to_string(),
+            clock: state.map_or_else(|| "unknown".to_owned(), |(_, words)| words.clone()),
+            clock_state: token.clock_state.to_string(),
+        }
+    }
+}
+
+/// What was known of the clock.
+fn in_words(state: &ClockEntry) -> String {
+    let verdict = match state.verdict {
+        ClockVerdict::Passed => "good",
+        ClockVerdict::Warned => "good, with a warning",
+        ClockVerdict::Refused => "refused",
+    };
+    let assurance = match state.assurance {
+        ClockAssurance::Unassured => "not assured",
+        ClockAssurance::Kernel => "assured by the kernel",
+        ClockAssurance::KernelAndNetwork => "assured by the kernel and time servers",
+    };
+    let mut words = format!("{verdict}, {assurance}");
+    if let Some(kernel) = &state.kernel {
+        words.push_str(&format!(", error at most {} us", kernel.maximum_error_microseconds));
+    }
+    if let Some(network) = state.network.filter(|network| network.bound_nanoseconds == u64::MAX) {
+        words.push_str(&format!(", no majority of {} time servers agrees", network.asked));
+    } else if let Some(network) = &state.network {
+        let (offset, bound) = (network.offset_nanoseconds / 1000, network.bound_nanoseconds / 1000);
+        words.push_str(&format!(
+            ", {} of {} time servers agree on {offset} us (within {bound} us)",
+            network.agreeing, network.asked
+        ));
+    }
+    if !state.reason.is_empty() {
+        words.push_str(": ");
+        words.push_str(&printable(&state.reason));
+    }
+    words
+}
+
+fn microseconds(time: UnixTime) -> u64 {
+    time.as_secs().saturating_mul(1_000_000)
+}
+
+/// RFC 3339 in UTC, with as many digits as the time has.
+pub(in crate::cli) fn rfc3339(microseconds: u64) -> String {
+    match i64::try_from(microseconds).map(jiff::Timestamp::from_microsecond) {
+        Ok(Ok(time)) => time.to_string(),
+        Ok(Err(_)) | Err(_) => format!("{microseconds} us after 1970"),
+    }
+}
+
+/// As [`rfc3339`], of whole seconds.
+pub(super) fn rfc3339_seconds(seconds: u64) -> String {
+    clock::rfc3339(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use attestamp_ledger::entry::KernelState;
+
+    fn state() -> ClockEntry {
+        ClockEntry {
+            time_microseconds: 1,
+            boot_microseconds: 1,
+            verdict: ClockVerdict::Warned,
+            assurance: ClockAssurance::Kernel,
+            kernel: Some(KernelState {
+                state: 0,
+                status: 1,
+                maximum_error_microseconds: 1500,
+                estimated_error_microseconds: 10,
+                offset_nanoseconds: 5,
+            }),
+            network: None,
+            reason: "a leap second\u{1b} is announced".into(),
+        }
+    }
+
+    #[test]
+    fn a_state_is_said_in_words() {
+        assert_eq!(
+            in_words(&state()),
+            "good, with a warning, assured by the kernel, error at most 1500 us: a leap second\\u{1b} is announced"
+        );
+    }
+
+    #[test]
+    fn times_have_the_digits_that_they_need() {
+        assert_eq!(rfc3339(1_795_351_634_000_000), "2026-11-22T12:47:14Z");
+        assert_eq!(rfc3339(1_795_351_634_250_000), "2026-11-22T12:47:14.25Z");
+        assert_eq!(rfc3339(u64::MAX), "18446744073709551615 us after 1970");
+    }
+
+    #[test]
+    fn no_more_states_are_remembered_than_tokens_refer_to() {
+        let mut known = Known::default();
+        for time_microseconds in 0..5000 {
+            known.remember(ClockEntry { time_microseconds, ..state() });
+        }
+        assert_eq!(known.states.len(), STATES);
+        let last = Hash::of_leaf(&Entry::Clock(ClockEntry { time_microseconds: 4999, ..state() }).encode());
+        assert!(known.states.iter().any(|(leaf, _)| *leaf == last));
+    }
+}

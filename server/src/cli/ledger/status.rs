@@ -1,0 +1,154 @@
+//! `attestamp ledger status`, `keys` and `checkpoint`: what is on record, who signs for it, and the last time that they did.
+//!
+//! Read from the folder, beside a server that runs. The signatures are verified; the entries are not read again: that is
+//! `ledger verify`.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use attestamp_ledger::{LedgerReader, NoteAlgorithm, SignedCheckpoint};
+use clap::Args;
+use serde::Serialize;
+
+use super::remote::{Remote, RemoteArgs};
+use super::trust::{Trust, TrustArgs};
+use crate::config::{Config, LedgerSetting};
+use crate::data_folder::Layout;
+
+/// Options of `ledger status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `ledger checkpoint`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  attestamp ledger checkpoint > kept-elsewhere.txt
+  attestamp ledger checkpoint --url https://tsa.example.org --keys keys.txt")]
+pub struct CheckpointArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// What is known of a ledger.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    enabled: bool,
+    origin: String,
+    folder: String,
+    keys: Vec<KeyRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<CheckpointRow>,
+    anchor: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyRow {
+    name: String,
+    /// In hexadecimal, as a note has it.
+    id: String,
+    algorithm: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckpointRow {
+    entries: u64,
+    /// In hexadecimal.
+    root: String,
+    signed_by: String,
+}
+
+/// Shows what is known of the ledger.
+pub(super) fn run(layout: &Layout, args: &StatusArgs) -> anyhow::Result<()> {
+    let config = Config::load(layout)?;
+    let trust = Trust::of_folder(layout, None)?;
+    let kept = config.ledger.config().context("there is no [ledger] in attestamp.toml")?;
+    let reader = LedgerReader::open(&layout.ledger())?;
+    let checkpoint = trust.last_checkpoint(&reader)?;
+    let status = Status {
+        enabled: matches!(config.ledger, LedgerSetting::Kept(_)),
+        origin: trust.origin.clone(),
+        folder: layout.ledger().display().to_string(),
+        keys: trust
+            .keys
+            .iter()
+            .map(|key| KeyRow {
+                name: key.name().to_owned(),
+                id: format!("{:08x}", key.id()),
+                algorithm: algorithm_name(key.algorithm()),
+            })
+            .collect(),
+        checkpoint: checkpoint.as_ref().map(|checkpoint| CheckpointRow {
+            entries: checkpoint.checkpoint().size,
+            root: checkpoint.checkpoint().root.to_string(),
+            signed_by: trust.signers(checkpoint),
+        }),
+        anchor: kept.anchor_file.display().to_string(),
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
+        return Ok(());
+    }
+    writeln!(out, "ledger       {}", status.origin)?;
+    writeln!(out, "state        {}", if status.enabled { "kept" } else { "switched off (enabled = false)" })?;
+    writeln!(out, "folder       {}", status.folder)?;
+    writeln!(out, "anchor       {}", status.anchor)?;
+    for key in &status.keys {
+        writeln!(out, "key          {} {} ({})", key.name, key.id, key.algorithm)?;
+    }
+    match &status.checkpoint {
+        Some(checkpoint) => {
+            writeln!(out, "checkpoint   {} entries, root {}", checkpoint.entries, checkpoint.root)?;
+            writeln!(out, "signed by    {}", checkpoint.signed_by)?;
+        }
+        None => writeln!(out, "checkpoint   none yet")?,
+    }
+    Ok(())
+}
+
+/// Prints the verifier keys.
+pub(super) fn keys(layout: &Layout) -> anyhow::Result<()> {
+    let trust = Trust::of_folder(layout, None)?;
+    let mut out = std::io::stdout().lock();
+    for key in &trust.keys {
+        writeln!(out, "{key}")?;
+    }
+    Ok(())
+}
+
+/// Prints the last checkpoint, byte for byte, once it has been verified.
+pub(super) fn checkpoint(data: Option<&Path>, args: &CheckpointArgs) -> anyhow::Result<()> {
+    let trust = Trust::of(data, &args.trust)?;
+    let checkpoint = match Remote::of(&args.remote)? {
+        Some(remote) => {
+            let note = remote.text("checkpoint")?;
+            Some(SignedCheckpoint::verify(&note, &trust.origin, &trust.keys)?)
+        }
+        None => {
+            let layout = Layout::existing(&crate::cli::data_path(data)?)?;
+            trust.last_checkpoint(&LedgerReader::open(&layout.ledger())?)?
+        }
+    };
+    let checkpoint = checkpoint.context("there is no checkpoint yet")?;
+    write!(std::io::stdout(), "{}", checkpoint.note())?;
+    Ok(())
+}
+
+/// What people call it.
+pub(super) fn algorithm_name(algorithm: NoteAlgorithm) -> &'static str {
+    match algorithm {
+        NoteAlgorithm::Ed25519 => "Ed25519",
+        NoteAlgorithm::MlDsa44 => "ML-DSA-44",
+    }
+}
