@@ -50,6 +50,7 @@ setup-build: ## install what the build needs
 setup-test: ## install what the tests need
 	@scripts/setup.sh test
 	@scripts/verifiers.sh '$(VERIFIERS)'
+	@scripts/cargo-tool.sh cargo-deb >/dev/null
 	@scripts/openssl.sh '$(abspath $(TARGET_FOLDER))/openssl'
 
 .PHONY: check-format
@@ -80,9 +81,15 @@ fuzz: check-fuzz ## the same as check-fuzz
 fmt: ## format the code
 	cargo fmt --all
 
+.PHONY: deb
+deb: build ## make the Debian package, from the release build
+	@mkdir -p '$(TARGET_FOLDER)/debian'
+	@scripts/deb.sh '$(PROGRAM)' '$(abspath $(TARGET_FOLDER))/debian/'
+	@ls -l '$(TARGET_FOLDER)'/debian/*.deb
+
 .PHONY: bench
-bench: setup-build ## measure: scripts/bench.sh
-	scripts/bench.sh
+bench: setup-build ## measure and write docs/benchmarks.md: scripts/bench.py
+	scripts/bench.py
 
 .PHONY: bench-attestation
 bench-attestation: setup-build ## measure what attesting costs: scripts/bench-attestation.sh

@@ -7,12 +7,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tool=${1:?usage: scripts/cargo-tool.sh cargo-deny|cargo-fuzz}
+tool=${1:?usage: scripts/cargo-tool.sh cargo-deb|cargo-deny|cargo-fuzz}
 case "$tool" in
+cargo-deb) version=3.8.0 ;;
 cargo-deny) version=0.20.2 ;;
 cargo-fuzz) version=0.13.2 ;;
 *)
-    echo "cargo-tool: $tool is not one of cargo-deny, cargo-fuzz" >&2
+    echo "cargo-tool: $tool is not one of cargo-deb, cargo-deny, cargo-fuzz" >&2
     exit 2
     ;;
 esac

@@ -70,7 +70,8 @@ need_for_build() {
     need ca-certificates has_file '/etc/ssl/certs/ca-certificates.crt'
 }
 
-# Other people's clients and verifiers, the second PKCS#11 token, and the C++ compiler of the fuzz engine.
+# Other people's clients and verifiers, the second PKCS#11 token, the C++ compiler of the fuzz engine, and what the package
+# is made and looked at with. systemd itself is not among them: its tests are skipped where it is not there.
 need_for_test() {
     need g++ has g++
     need curl has curl
@@ -83,6 +84,8 @@ need_for_test() {
     need default-jdk-headless has jarsigner
     need default-jdk-headless has keytool
     need osslsigncode has osslsigncode
+    need dpkg-dev has dpkg-shlibdeps
+    need strace has strace
     # scripts/verifiers.sh makes a virtual environment.
     need python3-venv python3 -c 'import venv, ensurepip'
     # tsget comes with openssl; its Perl binding of curl does not, and changed its name.

@@ -3,7 +3,9 @@
 #
 #   FOLDER/openssl/openssl    OpenSSL 3.5 or later, from the packages of Debian trixie, with the C library it was built for
 #   FOLDER/bouncycastle/*.jar BouncyCastle 1.80 or later, likewise
-#   FOLDER/python/bin/python  Python with a release of `cryptography` that has ML-DSA, from pip
+#   FOLDER/promtool/promtool  Prometheus' checker of rules and of metrics, likewise
+#   FOLDER/python/bin/python  Python with a release of `cryptography` that has ML-DSA, and with readers of metrics, traces and
+#                             YAML, from pip
 #
 # Nothing is installed on the machine and no rights are needed: apt runs on a configuration and on lists of its own. The
 # mirror is the one that the machine's own apt sources name. A part whose stamp is there and which still starts is left
@@ -137,6 +139,26 @@ TEXT
     finish openssl
 }
 
+promtool_is_there() { "$folder/promtool/promtool" --version 2>&1 | grep -q '^promtool'; }
+
+make_promtool() {
+    start promtool "unpacking promtool of Debian $suite"
+    unpack promtool 2.42 promtool libc6
+    local root=$folder/promtool/root loader libraries
+    loader=$(cd "$root" && find usr -name 'ld-linux*.so.*' | head -n 1)
+    libraries=$(cd "$root" && find usr -name libc.so.6 | head -n 1)
+    [ -n "$loader" ] && [ -n "$libraries" ] || fail "libc6 of Debian $suite holds no loader or no C library"
+    libraries=$(dirname "$libraries")
+    cat >"$folder/promtool/promtool" <<TEXT
+#!/bin/sh
+root=\$(dirname -- "\$(readlink -f -- "\$0")")/root
+exec "\$root/$loader" --library-path "\$root/$libraries" "\$root/usr/bin/promtool" "\$@"
+TEXT
+    chmod +x "$folder/promtool/promtool"
+    promtool_is_there || fail "promtool in $folder/promtool does not start: $("$folder/promtool/promtool" --version 2>&1)"
+    finish promtool
+}
+
 jars=(bcprov.jar bcpkix.jar bcutil.jar)
 
 jars_are_there() {
@@ -157,20 +179,27 @@ make_bouncycastle() {
     finish bouncycastle
 }
 
-python_is_there() { "$folder/python/bin/python" -c 'from cryptography.hazmat.primitives.asymmetric import mldsa'; }
+python_packages=('cryptography>=47' 'prometheus-client>=0.21' 'opentelemetry-proto>=1.30' 'PyYAML>=6')
+
+python_is_there() {
+    "$folder/python/bin/python" -c '
+from cryptography.hazmat.primitives.asymmetric import mldsa
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+import prometheus_client.parser, yaml'
+}
 
 make_python() {
-    start python "installing Python's cryptography"
+    start python "installing Python's cryptography, and readers of metrics, traces and YAML"
     python3 -m venv --clear "$folder/python" ||
         fail "python3 could not make a virtual environment. Install the Debian package python3-venv, and run make again."
-    "$folder/python/bin/python" -m pip install --quiet --disable-pip-version-check 'cryptography>=47' ||
-        fail "pip could not install a release of cryptography that has ML-DSA (47 or later): read its message above," \
-            "put it right, and run make again."
-    python_is_there || fail "this Python's cryptography has no ML-DSA: $(python_is_there 2>&1)"
+    "$folder/python/bin/python" -m pip install --quiet --disable-pip-version-check "${python_packages[@]}" ||
+        fail "pip could not install ${python_packages[*]}: read its message above, put it right, and run make again."
+    python_is_there || fail "this Python lacks ML-DSA or a reader: $(python_is_there 2>&1)"
     finish python
 }
 
 made openssl openssl_is_there || make_openssl
 made bouncycastle jars_are_there || make_bouncycastle
+made promtool promtool_is_there || make_promtool
 made python python_is_there || make_python
 rm -rf "$apt_folder"
