@@ -39,6 +39,21 @@ impl Authority {
     /// Runs `attestamp … serve --listen 127.0.0.1:0 OPTIONS` until it is ready or has ended.
     pub(crate) fn start(mut command: Command, options: &[&str]) -> Result<Start> {
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+        Self::start_as(command)
+    }
+
+    /// Runs a command that serves on a port of the loopback, as somebody else's unit has it, until it is ready.
+    ///
+    /// # Errors
+    /// When it ends before, with all that it said.
+    pub fn of_command(command: Command) -> Result<Self> {
+        match Self::start_as(command)? {
+            Start::Ready(authority) => Ok(authority),
+            Start::Ended(finished) => bail!("attestamp ended before it was ready: {finished}"),
+        }
+    }
+
+    fn start_as(mut command: Command) -> Result<Start> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -118,6 +133,16 @@ impl Authority {
             bail!("GET {path} answered {}: {}", reply.status, String::from_utf8_lossy(&reply.body));
         }
         Ok(reply.body)
+    }
+
+    /// Memory that it has resident, in KiB (VmRSS).
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn resident_kibibytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
     /// `kill -9`: the process gets no moment to tidy up.

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
@@ -16,6 +16,7 @@ use crate::tools::{Finished, finish};
 pub struct DataFolder {
     root: TempDir,
     variables: Vec<(&'static str, OsString)>,
+    run_through: Vec<OsString>,
 }
 
 impl DataFolder {
@@ -51,7 +52,11 @@ impl DataFolder {
     /// # Errors
     /// When there is no place for temporary files.
     pub fn empty() -> Result<Self> {
-        let folder = Self { root: TempDir::with_prefix("attestamp-interop-")?, variables: Vec::new() };
+        let folder = Self {
+            root: TempDir::with_prefix("attestamp-interop-")?,
+            variables: Vec::new(),
+            run_through: Vec::new(),
+        };
         std::fs::create_dir(folder.work())?;
         Ok(folder)
     }
@@ -73,6 +78,11 @@ impl DataFolder {
         self.variables.push((name, value.into()));
     }
 
+    /// Runs every command on this folder from now on through this one, which gets it as its last arguments.
+    pub fn run_through(&mut self, words: Vec<OsString>) {
+        self.run_through = words;
+    }
+
     /// Runs `attestamp --data DIR ARGUMENTS…` to its end.
     ///
     /// # Errors
@@ -81,6 +91,16 @@ impl DataFolder {
         let mut command = self.command()?;
         command.args(arguments);
         finish(command).context("could not run attestamp")
+    }
+
+    /// Starts `attestamp --data DIR ARGUMENTS…`, and does not wait for its end. What it says is lost.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<Child> {
+        let mut command = self.command()?;
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().context("could not start attestamp")
     }
 
     /// Starts `attestamp serve` on a free port and waits until it is ready.
@@ -115,6 +135,17 @@ impl DataFolder {
 
     fn command(&self) -> Result<Command> {
         let mut command = program::command()?;
+        if let Some((first, rest)) = self.run_through.split_first() {
+            let mut through = Command::new(first);
+            through.args(rest).arg(command.get_program());
+            for (name, value) in command.get_envs() {
+                match value {
+                    Some(value) => through.env(name, value),
+                    None => through.env_remove(name),
+                };
+            }
+            command = through;
+        }
         command.arg("--data").arg(self.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         Ok(command)

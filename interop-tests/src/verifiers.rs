@@ -20,7 +20,7 @@ pub fn file(relative: &str) -> Result<PathBuf> {
 }
 
 /// A program of the folder. Its name is kept until the end of the test.
-pub(crate) fn tool(relative: &str) -> Result<Tool> {
+pub fn tool(relative: &str) -> Result<Tool> {
     let path = file(relative)?;
     let name = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
     Ok(Tool { name: String::from(name).leak(), package: "none: `make setup-test` makes it" })

@@ -13,6 +13,7 @@ use attestamp_interop_tests::data_folder::DataFolder;
 use attestamp_interop_tests::document::{Document, Openssl};
 use attestamp_interop_tests::modern_openssl;
 use attestamp_interop_tests::tools::{Finished, OPENSSL, PKCS11_TOOL};
+use base64ct::{Base64, Encoding as _};
 use serde_json::Value;
 use sha2::{Digest, Sha512};
 
@@ -160,15 +161,35 @@ fn certificate_of(label: &str) -> Result<(String, usize)> {
     })
 }
 
+/// The ledger's keys have no certificate: their public halves are verifier keys, `name+id+base64(type || key)`.
+fn check_ledger_key(room: &Room, label: &str, pem: &str) -> Result<()> {
+    let path = room.in_data("certs/ledger/keys.txt");
+    let keys = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let kind = if label.contains("pq-") { 6 } else { 1 };
+    let (_, spki) = der::pem::decode_vec(pem.as_bytes()).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut of_kind = keys.lines().filter_map(|line| {
+        // Base64 has plus signs of its own.
+        let octets = Base64::decode_vec(line.splitn(3, '+').nth(2)?).ok()?;
+        octets.strip_prefix(&[kind]).map(<[u8]>::to_vec)
+    });
+    let raw = of_kind.next().with_context(|| format!("{keys} has no key of type {kind}"))?;
+    ensure!(spki.ends_with(&raw) && raw.len() >= 32, "{label} is not the key in {keys}");
+    Ok(())
+}
+
 fn check_transcript(room: &Room, transcript: &Value, labels: &[&str]) -> Result<()> {
     let mut made = Vec::new();
     for key in list(transcript, "keys")? {
         let label = text(key, "label")?;
-        let (file, number) = certificate_of(label)?;
-        ensure!(
-            text(key, "publicKey")? == room.public_key(&file, number)?,
-            "{label} is not the key of {file}"
-        );
+        if label.ends_with("ledger") {
+            check_ledger_key(room, label, text(key, "publicKey")?)?;
+        } else {
+            let (file, number) = certificate_of(label)?;
+            ensure!(
+                text(key, "publicKey")? == room.public_key(&file, number)?,
+                "{label} is not the key of {file}"
+            );
+        }
         ensure!(list(key, "shortcomings")?.is_empty(), "{key}");
         for (flag, value) in [("CKA_LOCAL", true), ("CKA_EXTRACTABLE", false), ("CKA_SENSITIVE", true)] {
             ensure!(key.pointer(&format!("/attributes/{flag}")) == Some(&Value::Bool(value)), "{key}");
@@ -235,8 +256,8 @@ fn a_ceremony_on_the_embedded_token_holds_as_the_document_checks_it() -> Result<
     ensure!(list(&transcript, "keysBefore")?.is_empty());
     #[rustfmt::skip]
     check_transcript(&room, &transcript, &[
-        "attestamp attestation", "attestamp device", "attestamp device-root", "attestamp pq-attestation",
-        "attestamp pq-device", "attestamp pq-device-root", "attestamp pq-root", "attestamp pq-tsa-ca", "attestamp root",
+        "attestamp attestation", "attestamp device", "attestamp device-root", "attestamp ledger", "attestamp pq-attestation",
+        "attestamp pq-device", "attestamp pq-device-root", "attestamp pq-ledger", "attestamp pq-root", "attestamp pq-tsa-ca", "attestamp root",
         "attestamp rsa-root", "attestamp rsa-tsa-ca", "attestamp tsa-ca", "attestamp tsu default", "attestamp tsu pq",
         "attestamp tsu rsa",
     ])?;
@@ -324,7 +345,7 @@ fn a_ceremony_in_softhsm_has_one_chain_and_destroys_the_root_key() -> Result<()>
     let said = said.said("no post-quantum attestation is made")?.said("CKM_ML_DSA_KEY_PAIR_GEN")?;
     #[rustfmt::skip]
     check_transcript(&room, &transcript, &[
-        "attestamp attestation", "attestamp device", "attestamp device-root", "attestamp root", "attestamp rsa-root",
+        "attestamp attestation", "attestamp device", "attestamp device-root", "attestamp ledger", "attestamp root", "attestamp rsa-root",
         "attestamp rsa-tsa-ca", "attestamp tsa-ca", "attestamp tsu default", "attestamp tsu rsa",
     ])?;
     ensure!(text(&transcript["token"], "moduleSha512")? == sha512_of(softhsm_module()?)?);
@@ -346,7 +367,7 @@ fn a_ceremony_in_softhsm_has_one_chain_and_destroys_the_root_key() -> Result<()>
     room.folder.write("ceremony-plan.toml", room.naming_softhsm(&kept)?)?;
     std::fs::rename(room.folder.path(), room.folder.work().join("first"))?;
     let (_, transcript) = room.hold()?;
-    ensure!(list(&transcript, "keysBefore")?.len() == 8, "{}", transcript["keysBefore"]);
+    ensure!(list(&transcript, "keysBefore")?.len() == 9, "{}", transcript["keysBefore"]);
     ensure!(list(&transcript, "keys")?.iter().all(|key| key.get("destroyedBy").is_none()));
     let labels = room.labels()?;
     ensure!(
