@@ -27,6 +27,7 @@ impl CommitObserver for Ignored {
 
 fn config() -> LedgerConfig {
     LedgerConfig {
+        begin: true,
         origin: "tsa.example/ledger".into(),
         keys: Vec::new(),
         segment_bytes: 1 << 20,

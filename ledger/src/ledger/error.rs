@@ -20,8 +20,8 @@ pub enum OpenError {
     },
     /// There is none, and none may be begun.
     #[error(
-        "there is no ledger in {}: is its disk mounted? If it is lost for good, `attestamp ledger init --new` begins another \
-         one",
+        "there is no ledger in {}: is its disk mounted? Else restore it from a back-up; if it is lost for good, \
+         `attestamp ledger init --new` begins another one",
         folder.display()
     )]
     Missing {

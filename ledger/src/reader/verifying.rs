@@ -281,6 +281,20 @@ impl Verification<'_> {
         self.check_end(segment, next)
     }
 
+    /// Whether a checkpoint of this size is kept in this segment or in one after it, as they are now.
+    fn is_kept_by_now(&self, segment: u32, size: u64) -> Result<bool, VerifyError> {
+        let starts = self.place.starts().map_err(ReadError::from)?;
+        for start in starts.iter().filter(|start| start.number >= segment) {
+            let Some(mut notes) = notes_of(self.place, start.number)? else { continue };
+            while let Some((_, note)) = notes.next_note().map_err(ReadError::from)? {
+                if self.check_note(start.number, &note)?.checkpoint().size == size {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The end's checkpoint, and its copy in the next segment.
     fn check_end(&mut self, segment: u32, next: Option<&SegmentStart>) -> Result<(), VerifyError> {
         if next.is_none() && self.place.only.is_none() {
@@ -291,8 +305,11 @@ impl Verification<'_> {
             Some(signed) => {
                 let size = signed.checkpoint().size;
                 self.check_root(segment, signed)?;
-                // It was among those kept before it was put there.
-                if size > self.kept_size && self.place.only.is_none() {
+                // It was among those kept before it was put there, which may be since those were read.
+                if size > self.kept_size
+                    && self.place.only.is_none()
+                    && !self.is_kept_by_now(segment, size)?
+                {
                     return Err(Damage::NotKept { size }.into());
                 }
             }
