@@ -283,7 +283,7 @@ impl Verification<'_> {
 
     /// Whether a checkpoint of this size is kept in this segment or in one after it, as they are now.
     fn is_kept_by_now(&self, segment: u32, size: u64) -> Result<bool, VerifyError> {
-        let starts = self.place.starts().map_err(ReadError::from)?;
+        let starts = self.place.starts()?;
         for start in starts.iter().filter(|start| start.number >= segment) {
             let Some(mut notes) = notes_of(self.place, start.number)? else { continue };
             while let Some((_, note)) = notes.next_note().map_err(ReadError::from)? {
