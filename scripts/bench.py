@@ -241,7 +241,7 @@ def memory(server):
 
 # Where a sample belongs: the first pattern that any of its functions matches.
 PARTS = [
-    ("token: C_SignInit (kryoptic builds OpenSSL's key anew)", r"fn_sign_init"),
+    ("token: C_SignInit", r"fn_sign_init"),
     ("token: C_Sign (ECDSA itself)", r"fn_sign\b|ossl_ecdsa"),
     ("pool and cryptoki", r"attestamp_hsm|cryptoki"),
     ("log", r"tracing|attestamp::log|stdio"),

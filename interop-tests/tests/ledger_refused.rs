@@ -63,7 +63,7 @@ const DAMAGES: [Damage; 8] = [
         "an older copy in place",
         |data| {
             std::fs::remove_dir_all(data.join("ledger"))?;
-            copy(&data.join("../work/older"), &data.join("ledger"))
+            copy(&data.with_file_name("work").join("older"), &data.join("ledger"))
         },
         &["rolled back", "restore the newer one"],
     ),
@@ -71,7 +71,7 @@ const DAMAGES: [Damage; 8] = [
         "another ledger in place",
         |data| {
             std::fs::remove_dir_all(data.join("ledger"))?;
-            copy(&data.join("../work/other"), &data.join("ledger"))
+            copy(&data.with_file_name("work").join("other"), &data.join("ledger"))
         },
         &["ledger"],
     ),

@@ -5,6 +5,7 @@
 //! is logged.
 
 mod batch;
+mod json;
 
 use std::io::{self, IsTerminal};
 
@@ -15,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use batch::BatchWriter;
+use json::JsonLine;
 
 /// The environment variable that overrides the configured filter, as `info` or `attestamp::clock=debug,info`.
 pub const FILTER_VARIABLE: &str = "ATTESTAMP_LOG";
@@ -105,7 +107,7 @@ pub fn init(config: &LogConfig) -> Result<LogWriter, LogError> {
     };
     // An error says that a subscriber is there already: the first call's, or a test's.
     let _ = if json {
-        subscriber.with(lines.json().flatten_event(true)).try_init()
+        subscriber.with(lines.event_format(JsonLine)).try_init()
     } else {
         subscriber.with(lines).try_init()
     };

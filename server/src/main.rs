@@ -7,8 +7,8 @@ use attestamp::cli::Cli;
 use clap::Parser as _;
 use tikv_jemallocator::Jemalloc;
 
-/// A signature by the embedded token makes some hundred small allocations in OpenSSL, a request a few: this allocator
-/// takes their time to a third, for the C code in this program too (`docs/benchmarks.md`).
+/// A signature by the embedded token makes many small allocations in OpenSSL: this allocator is quicker at them, and serves
+/// the C code in this program too (`docs/benchmarks-remarks.md`).
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -14,8 +14,11 @@ use crate::frame::MAXIMUM_BATCH_BYTES;
 use crate::place::SegmentRange;
 use crate::segment::SegmentStart;
 
-/// How long a batch waits for more entries, at most, when more are to be expected.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long a batch waits for each entry that is to be expected: about what a commit costs in CPU time, whatever is in it.
+const PATIENCE_EACH: Duration = Duration::from_micros(50);
+
+/// How long a batch waits, at most.
+const MAXIMUM_PATIENCE: Duration = Duration::from_millis(1);
 
 /// Entries for which a batch waits, at most.
 const MAXIMUM_WANTED: usize = 256;
@@ -34,13 +37,13 @@ impl Drop for Guard<'_> {
 /// Commits until the ledger is closed.
 pub(super) fn run(core: &Core, mut tail: Tail) {
     let _guard = Guard(core);
-    // As many as were under way at the last commit: those that were in it, and those that came meanwhile. With one client
-    // that is one, and nobody waits; with many, a batch is what they all send before the next round.
+    // As many as were under way at the last commit: those that were in it, and those that came while it was written. With
+    // one client that is one, and nobody waits; with many, a batch is what they all send before the next round.
     let mut wanted = 1;
     loop {
         let work = match core.gathering.failing() {
             Some(_) => core.gathering.next_retry(core.config.retry),
-            None => core.gathering.next(wanted, PATIENCE),
+            None => core.gathering.next(wanted, patience_for(wanted)),
         };
         match work {
             Work::Close => return,
@@ -55,10 +58,10 @@ pub(super) fn run(core: &Core, mut tail: Tail) {
                 let entries = gathered.leaves.len();
                 match commit(core, &mut tail, &gathered) {
                     Ok(first) => {
-                        gathered.batch.decide(Ok(first));
-                        core.gathering.give_back(gathered);
                         let meanwhile = core.gathering.pending_entries();
                         wanted = entries.saturating_add(meanwhile).min(MAXIMUM_WANTED);
+                        gathered.batch.decide(Ok(first));
+                        core.gathering.give_back(gathered);
                         if let Err(error) = prepare(&mut tail) {
                             fail(core, error);
                         }
@@ -71,6 +74,10 @@ pub(super) fn run(core: &Core, mut tail: Tail) {
             }
         }
     }
+}
+
+fn patience_for(wanted: usize) -> Duration {
+    PATIENCE_EACH.saturating_mul(u32::try_from(wanted).unwrap_or(u32::MAX)).min(MAXIMUM_PATIENCE)
 }
 
 fn fail(core: &Core, error: RecordError) {

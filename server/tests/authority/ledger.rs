@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use attestamp::authority::{AuthorityError, LedgerState};
@@ -351,4 +352,26 @@ async fn the_keys_on_disk_must_have_those_that_sign() {
     assert!(refused.contains("restore that file"), "{refused}");
     fs::write(&path, &keys).unwrap();
     place.start().unwrap();
+}
+
+/// What the start does not read is read after it: an altered entry ends issuing and signing.
+#[tokio::test]
+async fn e2_a_ledger_that_is_found_altered_issues_and_signs_nothing_more() {
+    let fixture = Fixture::new();
+    fixture.granted(None).await;
+    fixture.checkpoint();
+    let ledger = fixture.authority.ledger().unwrap();
+    ledger.verify(&AtomicBool::new(false));
+    assert_eq!(ledger.altered(), None);
+    fixture.granted(None).await;
+
+    let path = fixture.place.layout().ledger().join("segments/00000001/entries");
+    let mut octets = fs::read(&path).unwrap();
+    octets[10] ^= 1;
+    fs::write(&path, octets).unwrap();
+    ledger.verify(&AtomicBool::new(false));
+    assert!(ledger.altered().is_some());
+    assert!(fixture.reasons().contains(&"ledger-altered"));
+    assert_eq!(fixture.refused().await, PkiFailureInfo::SystemFailure);
+    assert!(ledger.checkpoint(fixture.clock.unverified_time()).is_err());
 }

@@ -252,6 +252,8 @@ fn the_timestamps_of_an_interval_are_listed_with_the_state_of_the_clock() {
         2,
         "{listed}"
     );
+    let turned = ["list", "--from", "2100-01-01T00:00:00Z", "--to", "2020-01-01"];
+    ended(&place.ledger(&turned), 1, "--from must be before --to");
     let json = done(place.ledger(&[&all[..], &["--json", "--tsu", "default"]].concat()));
     let rows: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 2);
@@ -328,6 +330,9 @@ fn a_folder_from_before_gets_a_ledger_and_a_ledger_a_successor() {
     done(run(&data, &["ledger", "verify"]));
     let old = ["ledger", "verify", "--origin", "tsa.example.org/one", "--folder", kept.to_str().unwrap()];
     done(run(&data, &old));
+    // A name that was used before would have two ledgers.
+    let again = ["ledger", "init", "--new", "--ledger-origin", "tsa.example.org/one"];
+    assert!(refusal(&data, &again).contains("another name"));
     // The keys that have signed stay.
     let both = done(run(&data, &["ledger", "keys"]));
     assert!(both.starts_with(&keys) && both.lines().count() == 4, "{both}");

@@ -75,8 +75,9 @@ pub(super) fn run(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
         keys::add(layout, &made.verifiers()?)?;
         let kept = former.map(|former| set_aside(layout, former)).transpose()?;
         let written = write_atomically(&path, text.as_bytes(), FILE_MODE);
-        if let (Err(_), Some(kept)) = (&written, &kept) {
-            // The old ledger is the one that the configuration names: it goes on.
+        let is_new = std::fs::read_to_string(&path).is_ok_and(|now| now == text);
+        if let (Err(_), Some(kept)) = (&written, kept.as_ref().filter(|_| !is_new)) {
+            // The old ledger is still the one that the configuration names: it goes on.
             kept.put_back(layout);
         }
         written.with_context(|| format!("cannot write {}", path.display()))?;
