@@ -6,6 +6,9 @@ For each key and 1, 16 and 64 connections three things take turns, a second or s
 seconds: on a machine with other work the CPU time of a signature changes from one second to the next. All figures are
 medians of the turns. Client and servers share the machine; the document says so.
 
+What was measured is kept in the target folder, a file a section: `scripts/bench.py SECTION...` measures these sections again and
+takes the others from there. Sections: embedded softhsm2 profile overload memory slow-hsm self-check.
+
     TURNS=5           how often they take turns for a row
     SECONDS_EACH=1    how long each turn takes
     HUNDRED_THOUSANDS=10     hundred thousands of tokens in the measurement of memory
@@ -146,13 +149,17 @@ class Server:
 
 def raw_rate(token, key, threads, environment):
     """Signatures a second and microseconds of CPU time each, by the pool alone."""
-    module = [SOFTHSM] if token == "SoftHSM2" else []
-    out = run([RAW_RATE, *module, "--seconds", SECONDS, "--threads", threads, key.algorithm], environment)
-    for line in out.splitlines():
-        words = line.split()
-        if words and words[0] == key.algorithm:
-            return float(words[3]), float(words[4])
-    sys.exit(f"the token made no signature with {key.algorithm}:\n{out}")
+    module = [str(SOFTHSM)] if token == "SoftHSM2" else []
+    command = [str(RAW_RATE), *module, "--seconds", SECONDS, "--threads", str(threads), key.algorithm]
+    for _ in range(3):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        for line in done.stdout.splitlines():
+            words = line.split()
+            if words and words[0] == key.algorithm:
+                return float(words[3]), float(words[4])
+        # SoftHSM2 crashes now and then when its process ends.
+        print(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}", file=sys.stderr)
+    sys.exit("the token made no signature")
 
 
 def openssl_speed(name):
@@ -214,7 +221,7 @@ def raw_table(raw):
     return "\n".join(lines)
 
 
-def overload(server):
+def overload(server, _work):
     """Goodput at four times what 64 connections give, requests coming at a fixed rate."""
     lines = ["| load | tokens a second | of the peak | p50 | p99 | refused or failed |", "|---|---|---|---|---|---|"]
     peaks = [server.bench(P256, "--connections", 64, "--seconds", 2) for _ in range(3)]
@@ -230,7 +237,7 @@ def overload(server):
     return "\n".join(lines)
 
 
-def memory(server):
+def memory(server, _work):
     lines = ["| tokens since the start | resident memory |", "|---|---|"]
     for step in range(HUNDRED_THOUSANDS):
         server.bench(P256, "--connections", 64, "--requests", 100_000)
@@ -287,18 +294,50 @@ def where_time_goes(server, work):
     return "\n".join(lines)
 
 
-def document(parts):
+def slow_hsm(_server, _work):
+    out = run([ROOT / "scripts" / "bench-slow-hsm.sh"])
+    return f"```text\n{out.strip()}\n```"
+
+
+def self_check(_server, _work):
+    out = run([ROOT / "scripts" / "bench-self-check.sh"])
+    return f"```text\n{out.strip()}\n```"
+
+
+# What is measured with the first table's server that keeps its ledger, or with servers of its own.
+WITH_SERVER = {"profile": where_time_goes, "overload": overload, "memory": memory}
+ALONE = {"slow-hsm": slow_hsm, "self-check": self_check}
+TOKENS = {"embedded": "embedded token", "softhsm2": "SoftHSM2"}
+
+
+class Kept:
+    """What was measured, in a file a section."""
+
+    def __init__(self):
+        self.folder = TARGET / "benchmarks"
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, section, value):
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        (self.folder / f"{section}.json").write_text(json.dumps({"day": day, "value": value}))
+
+    def get(self, section):
+        path = self.folder / f"{section}.json"
+        return json.loads(path.read_text())["value"] if path.exists() else "Not measured."
+
+    def days(self):
+        return sorted({json.loads(path.read_text())["day"] for path in self.folder.glob("*.json")})
+
+
+def document(kept):
     model = re.search(r"(?m)^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
     gibibytes = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1)) / 1048576
     version = run([ATTESTAMP, "--version"]).split()[-1]
     remarks = (ROOT / "docs" / "benchmarks-remarks.md").read_text().strip()
-    sections = "\n\n".join(
-        f"## {token}\n\n{table_of(rows)}\n\nThe token alone, in the same minutes:\n\n{raw_table(raw)}" for token, rows, raw in parts["tokens"]
-    )
-    speed = "\n".join(f"| {name} | {rate:.0f} |" for name, rate in parts["speed"].items())
+    tokens = "\n\n".join(kept.get(section) for section in TOKENS)
     return f"""# Benchmarks
 
-Written by `make bench` (`scripts/bench.py`) on {time.strftime("%Y-%m-%d", time.gmtime())}, version {version}; the remarks at the end are kept in `docs/benchmarks-remarks.md`.
+Written by `make bench` (`scripts/bench.py`) on {" and ".join(kept.days())}, version {version}; the remarks at the end are kept in `docs/benchmarks-remarks.md`.
 
 Machine: {CORES} cores, {model.group(1) if model else "processor not named"}, {gibibytes:.0f} GiB; {platform.system()} {platform.release().split("-")[0]}, {run(["rustc", "--version"]).split(" (")[0].strip()}, {run(["openssl", "version"]).split(" (")[0].strip()}.
 Client and server share these cores, so the rates are lower than with a client elsewhere. The CPU time is the server's alone, user and
@@ -308,67 +347,104 @@ For each row the token's pool alone, `openssl speed` on one core, a server that 
 {SECONDS} s each; all figures are medians of the turns. The load is closed-loop (`attestamp bench`): each connection (HTTP/1.1, kept alive) sends its
 next request when it has the answer to its last one, each request has its own hash value and nonce, and every reply is compared with them.
 
-{sections}
-
-`openssl speed`, signatures a second on one core, in the same minutes:
-
-| key | signatures a second |
-|---|---|
-{speed}
+{tokens}
 
 ## Where the time of a P-256 token goes
 
 Embedded token, ledger on, 16 connections; `perf record` of all of the server's threads, each sample counted once.
 
-{parts["profile"]}
+{kept.get("profile")}
 
 ## More than it can do
 
 Embedded token, P-256, ledger on. At a fixed rate requests are due whatever the server does, and a latency counts from the moment at which a request
 was due (`attestamp bench --rate`).
 
-{parts["overload"]}
+{kept.get("overload")}
 
 ## Memory
 
 The server of the first table with its ledger, P-256, 64 connections (`attestamp bench --requests 100000`, again and again):
 
-{parts["memory"]}
+{kept.get("memory")}
+
+## A slow HSM
+
+SoftHSM2 behind a module that takes 5 ms for each signature, 32 sessions: 6400 signatures a second are possible
+(`scripts/bench-slow-hsm.sh`).
+
+{kept.get("slow-hsm")}
+
+## Verifying each token before it leaves
+
+Microseconds of server CPU a token with `verify-before-release` at its default and at `"always"` (`scripts/bench-self-check.sh`):
+
+{kept.get("self-check")}
 
 {remarks}
 """
 
 
+def token_section(name, rows, raw, speed):
+    lines = "\n".join(f"| {key} | {rate:.0f} |" for key, rate in speed.items())
+    return f"""## {name[0].upper() + name[1:]}
+
+{table_of(rows)}
+
+The token alone, in the same minutes:
+
+{raw_table(raw)}
+
+`openssl speed`, signatures a second on one core, in the same minutes:
+
+| key | signatures a second |
+|---|---|
+{lines}"""
+
+
+def measure_token(section, wanted, kept, work):
+    """The token's own section, if it is wanted, and what is measured with its server."""
+    name, environment = TOKENS[section], dict(os.environ)
+    beside = [other for other in WITH_SERVER if other in wanted] if section == "embedded" else []
+    if section not in wanted and not beside:
+        return
+    if name == "SoftHSM2":
+        if SOFTHSM is None:
+            print("SoftHSM2 is not installed: its table is left out", file=sys.stderr)
+            return
+        (work / "softhsm").mkdir()
+        (work / "softhsm.conf").write_text(f"directories.tokendir = {work}/softhsm\nlog.level = ERROR\n")
+        environment["SOFTHSM2_CONF"] = str(work / "softhsm.conf")
+    servers = {ledger: Server(work, f"{section}-{ledger}", name, environment, ledger == "on") for ledger in ("on", "off")}
+    try:
+        if section in wanted:
+            kept.put(section, token_section(name, *measure(name, servers, environment)))
+        for other in beside:
+            print(f"measuring {other}", file=sys.stderr)
+            kept.put(other, WITH_SERVER[other](servers["on"], work))
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
 def main():
+    every = [*TOKENS, *WITH_SERVER, *ALONE]
+    wanted = sys.argv[1:] or every
+    if unknown := [section for section in wanted if section not in every]:
+        sys.exit(f"no section is called {' or '.join(unknown)}: {' '.join(every)}")
     cargo = os.environ.get("CARGO", "cargo")
-    # Both at once: another selection of packages would build the token again, with other features.
-    subprocess.run([cargo, "build", "--release", "--locked", "--workspace", "--bin", "attestamp", "--example", "raw_rate"], cwd=ROOT, check=True)
-    parts = {"tokens": [], "speed": {}}
+    # All at once: another selection of packages would build the token again, with other features.
+    build = [cargo, "build", "--release", "--locked", "--workspace", "--lib", "--bins", "--example", "raw_rate"]
+    subprocess.run(build, cwd=ROOT, check=True)
+    kept = Kept()
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        for token in KEYS:
-            environment = dict(os.environ)
-            if token == "SoftHSM2":
-                if SOFTHSM is None:
-                    print("SoftHSM2 is not installed: its table is left out", file=sys.stderr)
-                    continue
-                (work / "softhsm").mkdir()
-                (work / "softhsm.conf").write_text(f"directories.tokendir = {work}/softhsm\nlog.level = ERROR\n")
-                environment["SOFTHSM2_CONF"] = str(work / "softhsm.conf")
-            short = token.split()[0].lower()
-            servers = {name: Server(work, f"{short}-{name}", token, environment, name == "on") for name in ("on", "off")}
-            try:
-                rows, raw, speed = measure(token, servers, environment)
-                parts["tokens"].append((token[0].upper() + token[1:], rows, raw))
-                parts["speed"] = speed | parts["speed"]
-                if token == "embedded token":
-                    parts["profile"] = where_time_goes(servers["on"], work)
-                    parts["overload"] = overload(servers["on"])
-                    parts["memory"] = memory(servers["on"])
-            finally:
-                for server in servers.values():
-                    server.stop()
-    DOCUMENT.write_text(document(parts))
+        for section in TOKENS:
+            measure_token(section, wanted, kept, Path(folder))
+    for section in ALONE:
+        if section in wanted:
+            print(f"measuring {section}", file=sys.stderr)
+            kept.put(section, ALONE[section](None, None))
+    DOCUMENT.write_text(document(kept))
     print(f"wrote {DOCUMENT.relative_to(ROOT)}", file=sys.stderr)
 
 

@@ -63,7 +63,10 @@ impl Fields<'_, '_> {
 impl Visit for Fields<'_, '_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no infinities and nothing that is not a number.
-        self.field(field, |line| if value.is_finite() { write!(line, "{value}") } else { line.write_str("null") });
+        self.field(
+            field,
+            |line| if value.is_finite() { write!(line, "{value}") } else { line.write_str("null") },
+        );
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -127,6 +130,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use tracing_subscriber::fmt;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
@@ -149,12 +153,12 @@ mod tests {
     fn written(log: impl Fn()) -> (String, String) {
         let [ours, theirs] = [Lines::default(), Lines::default()];
         let (our_lines, their_lines) = (ours.clone(), theirs.clone());
-        let layer = tracing_subscriber::fmt::layer;
         let subscriber = tracing_subscriber::registry()
-            .with(layer().event_format(JsonLine).with_writer(move || our_lines.clone()))
-            .with(layer().json().flatten_event(true).with_writer(move || their_lines.clone()));
+            .with(fmt::layer().event_format(JsonLine).with_writer(move || our_lines.clone()))
+            .with(fmt::layer().json().flatten_event(true).with_writer(move || their_lines.clone()));
         tracing::subscriber::with_default(subscriber, log);
-        let text = |lines: Lines| String::from_utf8(lines.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+        let text =
+            |lines: Lines| String::from_utf8(lines.0.lock().expect("not poisoned").clone()).expect("UTF-8");
         (text(ours), text(theirs))
     }
 
@@ -182,7 +186,9 @@ mod tests {
             assert_eq!(without_time(ours), without_time(theirs), "{ours}\n{theirs}");
         }
         // Those who read it by eye, or with a tool that cuts, find the same order.
-        let order = |line: &str| line.find("\"level\"") < line.find("\"message\"") && line.find("\"id\"") < line.find("\"target\"");
+        let order = |line: &str| {
+            line.find("\"level\"") < line.find("\"message\"") && line.find("\"id\"") < line.find("\"target\"")
+        };
         assert!(ours.lines().take(1).all(order), "{ours}");
     }
 
