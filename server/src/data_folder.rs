@@ -190,6 +190,12 @@ impl Layout {
         self.root.join("certs/ledger/keys.txt")
     }
 
+    /// There while the ledger is switched off, and until that is on record: since when.
+    #[must_use]
+    pub fn ledger_off_file(&self) -> PathBuf {
+        self.state().join("ledger-off")
+    }
+
     /// The database of the embedded token.
     #[must_use]
     pub fn token_database(&self) -> PathBuf {

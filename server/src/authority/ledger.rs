@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{Authority, AuthorityError, Running};
 use crate::config::{Config, LedgerSetting};
 use crate::ledger::served::{LedgerAnswer, LedgerRequest};
-use crate::ledger::{AuthorityLedger, Beginning, LedgerError, events};
+use crate::ledger::{AuthorityLedger, Beginning, LedgerError, events, gap};
 
 /// How a ledger is kept does not change while it runs.
 pub(super) fn check_reload(before: &Config, after: &Config) -> Result<(), LedgerError> {
@@ -27,11 +27,13 @@ impl Authority {
         }
     }
 
-    /// Opens the ledger, and records the start and the first state of the clock.
+    /// Opens the ledger, and records the start and the first state of the clock; or leaves a mark that it is off.
     pub(super) fn open_ledger(&mut self) -> Result<(), AuthorityError> {
         let running = self.running.load_full();
-        let LedgerSetting::Kept(kept) = &running.config.ledger else { return Ok(()) };
         let now = self.clock.unverified_time();
+        let LedgerSetting::Kept(kept) = &running.config.ledger else {
+            return Ok(gap::note_off(&self.layout, &running.config.ledger, now)?);
+        };
         let tokens = self.tokens.get_mut().unwrap_or_else(PoisonError::into_inner);
         let ledger = AuthorityLedger::open(
             &self.layout,

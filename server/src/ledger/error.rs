@@ -7,6 +7,7 @@ use attestamp_ledger::ledger::{OpenError, RecordError};
 use attestamp_ledger::note::VerifierKeyError;
 
 use super::CheckpointFailed;
+use crate::data_folder::DataFolderError;
 use crate::hierarchy::HierarchyError;
 use crate::tokens::TokenError;
 
@@ -95,6 +96,22 @@ pub enum LedgerError {
         #[source]
         source: OpenError,
     },
+    /// The mark of a ledger that is switched off cannot be read or written.
+    #[error(
+        "cannot read or write {}, which says since when the ledger is off: nothing is issued without that; see to the file \
+         system, and remove nothing there",
+        path.display()
+    )]
+    OffMark {
+        /// The mark.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The data folder cannot be had to record an event.
+    #[error("the data folder cannot be locked, and so nothing is recorded")]
+    DataFolder(#[source] DataFolderError),
     /// An event was not recorded.
     #[error("the ledger does not take the event")]
     Record(#[from] RecordError),
