@@ -263,6 +263,13 @@ impl AuthorityLedger {
         self.signers.dangerous_lose_sessions();
     }
 
+    /// Holds up what is being recorded until the value is dropped, as a disk does that hangs. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dangerous_stall(&self) -> impl Drop + '_ {
+        self.ledger.dangerous_stall()
+    }
+
     fn tell_recovery(&self, recovery: &Recovery, now: UnixTime) {
         tracing::info!(
             origin = self.config.origin,
