@@ -299,6 +299,42 @@ fn derived_files_are_computed_anew() {
     }
 }
 
+/// Every derived file that is wrong is found by `verify`, and the way that it says puts it right.
+#[test]
+fn a_derived_file_that_was_altered_is_found_and_computed_anew() {
+    let disk = Disk { storage: MemoryStorage::default(), keys: TestKeys::new(5) };
+    let config = || LedgerConfig { segment_bytes: 40_000, ..config(&disk.keys) };
+    let open = || Ledger::open_in(disk.place(), Path::new(ANCHOR), config(), None).unwrap().0;
+    let ledger = open();
+    for round in 0..11 {
+        super::record(&ledger, round * 100..round * 100 + 100);
+    }
+    while let Some(due) = ledger.due_checkpoint() {
+        ledger.publish(disk.keys.sign_quickly(&due)).unwrap();
+    }
+    drop(ledger);
+    disk.verified().unwrap();
+    for name in ["index/bundles", "index/serials", "tiles/0", "tiles/1"] {
+        let path = Path::new(LEDGER).join(name);
+        let length = disk.storage.read(&path).unwrap().unwrap().len();
+        for place in [0, length / 3, length / 2, length - 1] {
+            disk.storage.alter(&path, |content| content[place] ^= 4);
+            let found = disk.verified();
+            let Err(VerifyError::Read(ReadError::Damaged(damage))) = &found else {
+                panic!("{name} {place} {found:?}")
+            };
+            assert_eq!(*damage, Damage::Derived, "{name} {place}");
+            let said = damage.to_string();
+            assert!(said.contains("delete the ledger's `index/derived`"), "{said}");
+            disk.storage.remove(&Path::new(LEDGER).join("index/derived"));
+            drop(open());
+            disk.verified().unwrap_or_else(|error| panic!("{name} {place} {error:?}"));
+            // Kept for the next round: the mark of what was synced.
+            disk.storage.alter(&Path::new(LEDGER).join("index/derived"), |_| {});
+        }
+    }
+}
+
 /// A frame that is not whole hides those after it, and the next checkpoint would be written over them.
 #[test]
 fn a_kept_checkpoint_that_was_altered_is_found() {
