@@ -9,6 +9,7 @@
 //! checkpoints  when, and what happens where a key fails (E2)
 //! keys         made by `init` and `ledger init`; the verifier keys on disk
 //! offline      commands that change keys while no server runs
+//! permissions  nobody else may write to it
 //! served       what is read under `/ledger/`
 //! observer     metrics and the log
 //! verification reads all of it once after the start
@@ -25,6 +26,7 @@ pub mod gap;
 pub mod keys;
 mod observer;
 pub mod offline;
+mod permissions;
 mod recording;
 pub mod served;
 mod signers;
@@ -106,6 +108,7 @@ impl AuthorityLedger {
         now: UnixTime,
         beginning: Beginning,
     ) -> Result<Self, LedgerError> {
+        permissions::check(&layout.ledger(), &kept.anchor_file)?;
         let signers = Signers::open(kept, &config.tokens, tokens)?;
         let keys = keys::read(layout)?;
         signers.check_listed(&keys, &layout.ledger_keys())?;
@@ -140,16 +143,18 @@ impl AuthorityLedger {
         Ok(opened)
     }
 
-    /// Whether the keys are there and sign, without opening the ledger: for a check, beside a server.
+    /// Whether the keys are there and sign, and nobody else may write, without opening the ledger: for a check, beside a
+    /// server.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn check_keys(
+    pub fn rehearse(
         layout: &Layout,
         config: &Config,
         kept: &LedgerConfig,
         tokens: &mut Tokens,
     ) -> Result<(), LedgerError> {
+        permissions::check(&layout.ledger(), &kept.anchor_file)?;
         let signers = Signers::open(kept, &config.tokens, tokens)?;
         signers.check_listed(&keys::read(layout)?, &layout.ledger_keys())
     }

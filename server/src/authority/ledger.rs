@@ -51,7 +51,7 @@ impl Authority {
         Ok(())
     }
 
-    /// Checks what [`Authority::rehearse`] leaves out: the ledger's keys.
+    /// Checks what [`Authority::rehearse`] leaves out: the ledger's keys and permissions.
     ///
     /// # Errors
     /// [`AuthorityError::Ledger`].
@@ -59,7 +59,7 @@ impl Authority {
         let running = self.running.load_full();
         let LedgerSetting::Kept(kept) = &running.config.ledger else { return Ok(()) };
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(AuthorityLedger::check_keys(&self.layout, &running.config, kept, &mut tokens)?)
+        Ok(AuthorityLedger::rehearse(&self.layout, &running.config, kept, &mut tokens)?)
     }
 
     /// Records what a reload changes, before a token is issued by what is new. What the disk does not take now is recorded

@@ -87,6 +87,19 @@ pub enum LedgerError {
         #[source]
         source: std::io::Error,
     },
+    /// Others may write to it.
+    #[error(
+        "{} can be written by other users of this machine (mode {mode:03o}), who could alter the record: run \
+         `chmod go-w {}`, and verify the ledger",
+        path.display(),
+        path.display()
+    )]
+    OpenToOthers {
+        /// The folder or file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The ledger itself is refused.
     #[error("the ledger in {} cannot be gone on with, and nothing is issued without it (docs/ledger.md, \"A ledger that is refused\")", folder.display())]
     Open {
