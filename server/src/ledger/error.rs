@@ -57,6 +57,14 @@ pub enum LedgerError {
         #[source]
         source: std::io::Error,
     },
+    /// The file is not one of verifier keys.
+    #[error("{} has more than {maximum} octets: verifier keys are lines of at most some 2000", path.display())]
+    KeysTooLong {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        maximum: u64,
+    },
     /// A line of the file is no verifier key.
     #[error("line {line} of {} is no verifier key", path.display())]
     KeyLine {
