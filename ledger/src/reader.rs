@@ -4,6 +4,7 @@
 
 mod exporting;
 mod listing;
+mod still;
 mod tiles;
 mod verifying;
 
@@ -24,6 +25,7 @@ use crate::storage::{Files, Storage as _};
 use crate::tile::TILE_WIDTH;
 
 pub use listing::{Listed, Listing};
+pub use still::StillLedger;
 
 /// A ledger's folder, or an exported segment of one.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 //! checkpoints  when, and what happens where a key fails (E2)
 //! keys         made by `init` and `ledger init`; the verifier keys on disk
 //! offline      commands that change keys while no server runs
+//! past         served as it was while it is switched off
 //! permissions  nobody else may write to it
 //! served       what is read under `/ledger/`
 //! observer     metrics and the log
@@ -26,6 +27,7 @@ pub mod gap;
 pub mod keys;
 mod observer;
 pub mod offline;
+mod past;
 mod permissions;
 mod recording;
 pub mod served;
@@ -56,6 +58,7 @@ use signers::Signers;
 pub use checkpoints::{CheckpointFailed, keep as keep_checkpoints};
 pub use clock_state::ClockState;
 pub use error::LedgerError;
+pub use past::PastLedger;
 pub use recording::{NotReleased, TokenRecord};
 pub use verification::LedgerVerification;
 

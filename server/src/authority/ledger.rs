@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{Authority, AuthorityError, Running};
 use crate::config::{Config, LedgerSetting};
 use crate::ledger::served::{LedgerAnswer, LedgerRequest};
-use crate::ledger::{AuthorityLedger, Beginning, LedgerError, events, gap};
+use crate::ledger::{AuthorityLedger, Beginning, LedgerError, PastLedger, events, gap};
 
 /// How a ledger is kept does not change while it runs.
 pub(super) fn check_reload(before: &Config, after: &Config) -> Result<(), LedgerError> {
@@ -21,9 +21,10 @@ impl Authority {
 
     /// What is asked for under `/ledger/`.
     pub async fn ledger_file(&self, request: LedgerRequest) -> LedgerAnswer {
-        match &self.ledger {
-            Some(ledger) => Arc::clone(ledger).answer(request).await,
-            None => LedgerAnswer::NoLedger,
+        match (&self.ledger, &self.past) {
+            (Some(ledger), _) => Arc::clone(ledger).answer(request).await,
+            (None, Some(past)) => Arc::clone(past).answer(request).await,
+            (None, None) => LedgerAnswer::NoLedger,
         }
     }
 
@@ -32,7 +33,9 @@ impl Authority {
         let running = self.running.load_full();
         let now = self.clock.unverified_time();
         let LedgerSetting::Kept(kept) = &running.config.ledger else {
-            return Ok(gap::note_off(&self.layout, &running.config.ledger, now)?);
+            gap::note_off(&self.layout, &running.config.ledger, now)?;
+            self.past = PastLedger::open(&self.layout);
+            return Ok(());
         };
         let tokens = self.tokens.get_mut().unwrap_or_else(PoisonError::into_inner);
         let ledger = AuthorityLedger::open(

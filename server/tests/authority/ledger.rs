@@ -14,7 +14,7 @@ use attestamp::ledger::keys;
 use attestamp::ledger::served::{LedgerAnswer, LedgerRequest};
 use attestamp_certs::UnixTime;
 use attestamp_ledger::entry::ClockVerdict;
-use attestamp_ledger::{Entry, EventKind, Hash, LedgerReader, Proof, TokenEntry};
+use attestamp_ledger::{Entry, EventKind, Hash, LedgerReader, Proof, TilePath, TokenEntry};
 use attestamp_tsa::{PkiFailureInfo, TimeStampResp};
 
 use crate::harness::{Fixture, PATIENCE, granted, query, until};
@@ -391,6 +391,51 @@ async fn e8_a_time_for_which_it_was_off_is_on_record() {
     assert_eq!(interruptions(&fixture), [interruption.clone(), interruption.clone()]);
     assert!(!mark.exists());
     assert_holds(&fixture.place);
+}
+
+/// What is on record stays provable, and is not written to.
+#[tokio::test]
+async fn what_was_recorded_is_served_while_it_is_off() {
+    let fixture = Fixture::new();
+    let token = fixture.granted(None).await;
+    fixture.checkpoint();
+    let ask = async |fixture: &Fixture, request| fixture.authority.ledger_file(request).await;
+    let tile = TilePath::parse("tile/0/000.p/1").unwrap();
+    let requests = || [LedgerRequest::Checkpoint, LedgerRequest::Keys, LedgerRequest::Tile(tile)];
+    let mut before = Vec::new();
+    for request in requests() {
+        before.push(ask(&fixture, request).await);
+    }
+    let proof = fixture.proof(&token.serial).await;
+    assert!(matches!(proof, LedgerAnswer::Found(_)));
+    let Fixture { place, authority, .. } = fixture;
+    drop(authority);
+    place.edit("# enabled = true", "enabled = false");
+    let files = |place: &Place| hashes(&place.layout().ledger());
+    let unchanged = files(&place);
+    let fixture = Fixture::on(place);
+    for (request, before) in requests().into_iter().zip(before) {
+        assert_eq!(ask(&fixture, request).await, before);
+    }
+    assert_eq!(fixture.proof(&token.serial).await, proof);
+    let unrecorded = fixture.granted(None).await;
+    for _ in 0..2 {
+        assert_eq!(fixture.proof(&unrecorded.serial).await, LedgerAnswer::Unknown);
+    }
+    assert_eq!(files(&fixture.place), unchanged);
+}
+
+/// Every file below a folder, with the hash of what it holds.
+fn hashes(folder: &std::path::Path) -> Vec<(PathBuf, Hash)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => files.extend(hashes(&entry.path())),
+            false => files.push((entry.path(), Hash::of(&fs::read(entry.path()).unwrap()))),
+        }
+    }
+    files.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    files
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::super::*;
 use super::faults::{ANCHOR, LEDGER};
 use crate::checkpoint::CheckpointError;
 use crate::frame::MAXIMUM_BATCH_BYTES;
-use crate::reader::{LedgerReader, Verified, VerifyError};
+use crate::reader::{LedgerReader, StillLedger, Verified, VerifyError};
 use crate::segment::segment_folder;
 use crate::storage::memory::{CrashKind, MemoryStorage};
 use crate::testing::{ORIGIN, TestKeys, config, token};
@@ -332,6 +332,31 @@ fn a_derived_file_that_was_altered_is_found_and_computed_anew() {
             // Kept for the next round: the mark of what was synced.
             disk.storage.alter(&Path::new(LEDGER).join("index/derived"), |_| {});
         }
+    }
+}
+
+/// A ledger that is only read answers as a running one does, whatever its index says, and changes nothing.
+#[test]
+fn a_ledger_that_is_off_proves_every_token_that_it_has() {
+    let folder = super::Folder::new();
+    let (ledger, _) = folder.open();
+    super::record(&ledger, 0..700);
+    let due = ledger.due_checkpoint().unwrap();
+    ledger.publish(folder.keys.sign_quickly(&due)).unwrap();
+    super::record(&ledger, 700..701);
+    drop(ledger);
+    let serials = folder.ledger().join("index/serials");
+    let whole = std::fs::read(&serials).unwrap();
+    for altered in [Vec::new(), vec![0xff; whole.len()], whole] {
+        std::fs::write(&serials, &altered).unwrap();
+        let still = StillLedger::open(&folder.ledger()).unwrap().unwrap();
+        for number in [0, 1, 511, 512, 699] {
+            let ProofOutcome::Proved(proof) = still.prove(&token(number).serial).unwrap() else { panic!() };
+            proof.verify(ORIGIN, &folder.keys.verifiers).unwrap();
+        }
+        assert_eq!(still.prove(&token(700).serial).unwrap(), ProofOutcome::Awaiting { index: 700 });
+        assert_eq!(still.prove(&token(701).serial).unwrap(), ProofOutcome::Unknown);
+        assert_eq!(std::fs::read(&serials).unwrap(), altered);
     }
 }
 
