@@ -346,7 +346,7 @@ def event_fields(fields: Fields) -> dict:
     return {
         "kind": "event",
         "time": fields.number(8),
-        "event": fields.number(1, 1, 11),
+        "event": fields.number(1, 1, 12),
         "hash": fields.octets(32).hex(),
         "subject": fields.text(1, 255),
         "detail": fields.text(2, 1024),

@@ -172,7 +172,8 @@ impl Checkpoint {
 }
 
 impl SignedCheckpoint {
-    /// Reads a note. Every key given that has a line must verify, and at least one must; lines of other keys are ignored.
+    /// Reads a note. Every line of a key given must verify, also where one has several, and at least one must be there; lines
+    /// of other keys are ignored (C2SP signed-note).
     ///
     /// # Errors
     /// [`CheckpointError`].
@@ -215,7 +216,8 @@ impl SignedCheckpoint {
         &self.note
     }
 
-    /// Which of these keys have signed it, and when (ML-DSA-44). Signatures that do not verify do not count.
+    /// Which of these keys have signed it, and when (ML-DSA-44). Signatures that do not verify do not count, and a key
+    /// counts once, with its first.
     #[must_use]
     pub fn signers<'a>(&self, keys: &'a [VerifierKey]) -> Vec<(&'a VerifierKey, Option<u64>)> {
         let Ok(SignedNote { signatures, .. }) = SignedNote::parse(&self.note) else { return Vec::new() };
@@ -224,7 +226,13 @@ impl SignedCheckpoint {
             let check = |key: &'a VerifierKey| Some((key, self.checkpoint.check_signature(key, line).ok()?));
             keys.iter().filter(is_its).find_map(check)
         };
-        signatures.iter().filter_map(of_line).collect()
+        let mut signers: Vec<(&VerifierKey, Option<u64>)> = Vec::new();
+        for (key, time) in signatures.iter().filter_map(of_line) {
+            if !signers.iter().any(|(known, _)| *known == key) {
+                signers.push((key, time));
+            }
+        }
+        signers
     }
 }
 

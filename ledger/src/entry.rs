@@ -145,6 +145,8 @@ pub enum EventKind {
     Repaired,
     /// The clock was set, or a leap second passed.
     ClockChanged,
+    /// For a time nothing was recorded: the operator had switched the ledger off. Detail says from when to when.
+    Interrupted,
 }
 
 /// Why bytes are no entry.

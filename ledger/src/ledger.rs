@@ -323,6 +323,14 @@ impl Ledger {
         }
     }
 
+    /// Holds up the batch in work until the value is dropped, as a disk does that hangs: nothing of it gets its place in the
+    /// tree. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dangerous_stall(&self) -> impl Drop + '_ {
+        Stall { _tree: lock(&self.core.tree) }
+    }
+
     /// Figures for metrics. It never waits for the disk.
     #[must_use]
     pub fn statistics(&self) -> LedgerStatistics {
@@ -332,6 +340,15 @@ impl Ledger {
         let (size, bytes, segments) = (durable.frontier.size(), durable.bytes, durable.segments);
         LedgerStatistics { size, checkpoint_size, bytes, segments, pending }
     }
+}
+
+/// No batch is finished while this lives.
+struct Stall<'a> {
+    _tree: MutexGuard<'a, GrowingTree>,
+}
+
+impl Drop for Stall<'_> {
+    fn drop(&mut self) {}
 }
 
 impl Drop for Ledger {

@@ -4,6 +4,7 @@
 
 mod exporting;
 mod listing;
+mod still;
 mod tiles;
 mod verifying;
 
@@ -19,11 +20,12 @@ use crate::hash::Hash;
 use crate::ledger::{CHECKPOINT, Damage, ProofOutcome, ReadError, TreeView, has_serial};
 use crate::note::VerifierKey;
 use crate::place::{EntryCursor, Place, SegmentRange};
-use crate::segment::{END_CHECKPOINT, START, SegmentStart};
+use crate::segment::{END_CHECKPOINT, SEGMENTS, START, SegmentStart};
 use crate::storage::{Files, Storage as _};
 use crate::tile::TILE_WIDTH;
 
 pub use listing::{Listed, Listing};
+pub use still::StillLedger;
 
 /// A ledger's folder, or an exported segment of one.
 #[derive(Debug)]
@@ -108,7 +110,11 @@ impl LedgerReader {
             let start = SegmentStart::parse(&start).ok_or(Damage::Start { segment: 0 })?;
             place.only = Some(start.number);
         } else if place.last_segment()? == 0 {
-            return Err(Damage::Missing { segment: 1 }.into());
+            let is_ledger = [CHECKPOINT, SEGMENTS].iter().any(|name| folder.join(name).exists());
+            return Err(match is_ledger {
+                true => Damage::Missing { segment: 1 }.into(),
+                false => ReadError::Missing { folder: folder.into() },
+            });
         }
         Ok(Self { place })
     }

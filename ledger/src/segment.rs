@@ -19,8 +19,11 @@ const MAXIMUM_LEAVES: u64 = 1 << 48;
 
 /// The paths of a ledger's folder.
 pub(crate) fn segments_folder(ledger: &Path) -> PathBuf {
-    ledger.join("segments")
+    ledger.join(SEGMENTS)
 }
+
+/// The folder of segments, in the ledger's.
+pub(crate) const SEGMENTS: &str = "segments";
 
 /// A segment's folder.
 pub(crate) fn segment_folder(ledger: &Path, number: u32) -> PathBuf {

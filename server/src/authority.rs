@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::data_folder::Layout;
 use crate::http::StampRequest;
 use crate::issue::{self, StampOutcome};
-use crate::ledger::{AuthorityLedger, LedgerError};
+use crate::ledger::{AuthorityLedger, LedgerError, PastLedger};
 use crate::metrics::Metrics;
 use crate::pki::{PkiError, PkiFiles};
 use crate::serial::SerialSource;
@@ -103,6 +103,8 @@ pub struct Authority {
     serials: SerialSource,
     /// `None` where none is kept, and in a check.
     ledger: Option<Arc<AuthorityLedger>>,
+    /// What was recorded before it was switched off.
+    past: Option<Arc<PastLedger>>,
     /// Only for start, reload and CRLs: no request takes this lock.
     tokens: Mutex<Tokens>,
 }
@@ -258,6 +260,7 @@ impl Authority {
             clock,
             serials,
             ledger: None,
+            past: None,
             tokens: Mutex::new(tokens),
         })
     }

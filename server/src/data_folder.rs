@@ -9,7 +9,8 @@
 //! DIR/ledger/              the record of every token issued: only grows
 //! DIR/token/token.sql      the embedded PKCS#11 token: the private keys
 //! DIR/token/pin, so-pin    its PINs, where `init` made them
-//! DIR/state/               the lock, the clock's high-water mark and the ledger's anchor: nothing that an operator edits or must keep
+//! DIR/state/               the lock, the clock's high-water mark, the ledger's anchor: nothing that an operator edits
+//! DIR/state/ledger-off     since when the ledger is switched off, until that is on record
 //! DIR/state/initialising   there until `init` is done
 //! ```
 //!
@@ -188,6 +189,12 @@ impl Layout {
     #[must_use]
     pub fn ledger_keys(&self) -> PathBuf {
         self.root.join("certs/ledger/keys.txt")
+    }
+
+    /// There while the ledger is switched off, and until that is on record: since when.
+    #[must_use]
+    pub fn ledger_off_file(&self) -> PathBuf {
+        self.state().join("ledger-off")
     }
 
     /// The database of the embedded token.

@@ -4,10 +4,13 @@
 //! recording    one token's entry, and waiting until it is durable (E4, E5)           the request path
 //! clock_state  the state of the clock in force, recorded once a sample (F7)          the request path
 //! events       starts, stops, keys, certificates, configuration (E8)
+//! gap          times for which it was switched off, marked then and on record afterwards (E8)
 //! signers      the keys that sign checkpoints, through `hsm` alone (E3)
 //! checkpoints  when, and what happens where a key fails (E2)
 //! keys         made by `init` and `ledger init`; the verifier keys on disk
 //! offline      commands that change keys while no server runs
+//! past         served as it was while it is switched off
+//! permissions  nobody else may write to it
 //! served       what is read under `/ledger/`
 //! observer     metrics and the log
 //! verification reads all of it once after the start
@@ -20,14 +23,18 @@ mod checkpoints;
 mod clock_state;
 mod error;
 pub mod events;
+pub mod gap;
 pub mod keys;
 mod observer;
 pub mod offline;
+mod past;
+mod permissions;
 mod recording;
 pub mod served;
 mod signers;
 mod verification;
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -51,6 +58,7 @@ use signers::Signers;
 pub use checkpoints::{CheckpointFailed, keep as keep_checkpoints};
 pub use clock_state::ClockState;
 pub use error::LedgerError;
+pub use past::PastLedger;
 pub use recording::{NotReleased, TokenRecord};
 pub use verification::LedgerVerification;
 
@@ -80,6 +88,8 @@ pub struct AuthorityLedger {
     clock_states: ClockStates,
     /// Events that could not be recorded yet.
     outbox: Mutex<Vec<EventEntry>>,
+    /// The mark that is to be removed once the times for which the ledger was off are on record.
+    off_mark: Mutex<Option<PathBuf>>,
     watch: CheckpointWatch,
     observer: Arc<Observer>,
     reads: Arc<Semaphore>,
@@ -101,6 +111,7 @@ impl AuthorityLedger {
         now: UnixTime,
         beginning: Beginning,
     ) -> Result<Self, LedgerError> {
+        permissions::check(&layout.ledger(), &kept.anchor_file)?;
         let signers = Signers::open(kept, &config.tokens, tokens)?;
         let keys = keys::read(layout)?;
         signers.check_listed(&keys, &layout.ledger_keys())?;
@@ -124,25 +135,29 @@ impl AuthorityLedger {
             signers,
             clock_states: ClockStates::default(),
             outbox: Mutex::default(),
+            off_mark: Mutex::default(),
             watch: CheckpointWatch::new(),
             observer,
             reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
             altered: OnceLock::new(),
         };
         opened.tell_recovery(&recovery, now);
+        opened.tell_gaps(layout, now)?;
         Ok(opened)
     }
 
-    /// Whether the keys are there and sign, without opening the ledger: for a check, beside a server.
+    /// Whether the keys are there and sign, and nobody else may write, without opening the ledger: for a check, beside a
+    /// server.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn check_keys(
+    pub fn rehearse(
         layout: &Layout,
         config: &Config,
         kept: &LedgerConfig,
         tokens: &mut Tokens,
     ) -> Result<(), LedgerError> {
+        permissions::check(&layout.ledger(), &kept.anchor_file)?;
         let signers = Signers::open(kept, &config.tokens, tokens)?;
         signers.check_listed(&keys::read(layout)?, &layout.ledger_keys())
     }
@@ -172,6 +187,9 @@ impl AuthorityLedger {
                 }
                 first = first.and(Err(error));
             }
+        }
+        if !outbox.iter().any(|event| event.kind == EventKind::Interrupted) {
+            self.remove_off_mark();
         }
         first
     }
@@ -253,6 +271,13 @@ impl AuthorityLedger {
         self.signers.dangerous_lose_sessions();
     }
 
+    /// Holds up what is being recorded until the value is dropped, as a disk does that hangs. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dangerous_stall(&self) -> impl Drop + '_ {
+        self.ledger.dangerous_stall()
+    }
+
     fn tell_recovery(&self, recovery: &Recovery, now: UnixTime) {
         tracing::info!(
             origin = self.config.origin,
@@ -262,6 +287,33 @@ impl AuthorityLedger {
         );
         if let Some(torn) = &recovery.torn {
             self.outbox.lock().unwrap_or_else(PoisonError::into_inner).push(repaired(torn, now));
+        }
+    }
+
+    /// Has the times recorded for which it was off.
+    fn tell_gaps(&self, layout: &Layout, now: UnixTime) -> Result<(), LedgerError> {
+        let gaps = gap::end(layout, &self.config.origin, now)?;
+        for gap in &gaps {
+            tracing::warn!(
+                detail = &*gap.detail,
+                "the ledger was switched off for a time: that goes on record"
+            );
+        }
+        if !gaps.is_empty() {
+            self.outbox.lock().unwrap_or_else(PoisonError::into_inner).extend(gaps);
+            *self.off_mark.lock().unwrap_or_else(PoisonError::into_inner) = Some(layout.ledger_off_file());
+        }
+        Ok(())
+    }
+
+    /// Where it cannot be removed, it is tried again: the next start would record the same again.
+    fn remove_off_mark(&self) {
+        let mut mark = self.off_mark.lock().unwrap_or_else(PoisonError::into_inner);
+        match mark.as_deref().map(gap::remove) {
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the mark of the ledger that was off is not removed yet")
+            }
+            Some(Ok(())) | None => *mark = None,
         }
     }
 }

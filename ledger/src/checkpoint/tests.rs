@@ -103,6 +103,29 @@ fn attach_refuses_what_does_not_verify() {
     assert_eq!(spaced.attach(&[signature]), Err(CheckpointError::Name));
 }
 
+/// C2SP signed-note: the signature of a known key must verify, wherever it stands. It counts once.
+#[test]
+fn e3_a_key_that_has_signed_twice_counts_once() {
+    let keys = TestKeys::new(2);
+    let signed = keys.sign(&checkpoint());
+    let lines: Vec<&str> = signed.note().lines().rev().take(2).collect();
+    let twice = format!("{}{}\n{}\n{}\n", signed.note(), lines[0], lines[1], lines[0]);
+    let verified = SignedCheckpoint::verify(&twice, ORIGIN, &keys.verifiers).unwrap();
+    let signers = verified.signers(&keys.verifiers);
+    assert_eq!(signers, signed.signers(&keys.verifiers));
+    assert_eq!(
+        signers.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
+        keys.verifiers.iter().collect::<Vec<_>>()
+    );
+    // A second one that is wrong is not passed over, whichever comes first.
+    let wrong = SignatureLine { name: ORIGIN, id: keys.verifiers[0].id(), signature: vec![1; 64] }.to_text();
+    let (text, signatures) = signed.note().split_at(checkpoint().text().len() + 1);
+    for note in [format!("{}{wrong}", signed.note()), format!("{text}{wrong}{signatures}")] {
+        let refused = SignedCheckpoint::verify(&note, ORIGIN, &keys.verifiers);
+        assert_eq!(refused, Err(CheckpointError::Signature { key: keys.verifiers[0].label() }));
+    }
+}
+
 #[test]
 fn what_is_no_checkpoint_is_refused_with_its_line() {
     let keys = TestKeys::new(2);

@@ -19,7 +19,7 @@ const MAXIMUM_TEXT_OCTETS: usize = 255;
 const MAXIMUM_DETAIL_OCTETS: usize = 1024;
 
 /// Every kind of event with its number on disk.
-const EVENT_KINDS: [(EventKind, u8); 11] = [
+const EVENT_KINDS: [(EventKind, u8); 12] = [
     (EventKind::Started, 1),
     (EventKind::Stopped, 2),
     (EventKind::Configured, 3),
@@ -31,6 +31,7 @@ const EVENT_KINDS: [(EventKind, u8); 11] = [
     (EventKind::Approved, 9),
     (EventKind::Repaired, 10),
     (EventKind::ClockChanged, 11),
+    (EventKind::Interrupted, 12),
 ];
 
 pub(super) fn check_token(token: &TokenEntry) -> Result<(), EntryError> {

@@ -85,6 +85,7 @@ fn e8_every_kind_of_event_and_every_state_of_the_clock_has_a_number() {
         EventKind::Approved,
         EventKind::Repaired,
         EventKind::ClockChanged,
+        EventKind::Interrupted,
     ];
     for (kind, number) in kinds.into_iter().zip(1_u8..) {
         let bytes = Entry::Event(EventEntry { kind, ..event() }).encode();

@@ -227,6 +227,16 @@ pub enum RecordError {
 /// Why something could not be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
+    /// Nothing of a ledger is at the path.
+    #[error(
+        "there is no ledger in {}: is its disk mounted, and is this the folder of a ledger, or of a segment that was exported \
+         and unpacked?",
+        folder.display()
+    )]
+    Missing {
+        /// Where it was looked for.
+        folder: Box<Path>,
+    },
     /// The system's error.
     #[error("the ledger cannot be read")]
     Storage(#[from] io::Error),

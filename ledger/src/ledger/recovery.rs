@@ -165,6 +165,7 @@ fn next_segment(
 pub(super) fn damaged(place: &Place, error: ReadError) -> OpenError {
     let folder: Box<Path> = place.folder.as_path().into();
     match error {
+        ReadError::Missing { folder } => OpenError::Missing { folder },
         ReadError::Storage(source) => OpenError::Storage { operation: "read", path: folder, source },
         ReadError::Damaged(source) => OpenError::Damaged { folder, source },
         ReadError::Short { found, required } => OpenError::RolledBack { folder, found, required },

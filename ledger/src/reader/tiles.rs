@@ -1,4 +1,6 @@
-//! The tiles and the index of serial numbers on disk, compared with the hashes that the entries make.
+//! The tiles and the indexes on disk, compared with what the entries make.
+
+use std::io;
 
 use crate::derived::{DerivedFiles, RunComparison, tile_hashes};
 use crate::hash::Hash;
@@ -29,6 +31,18 @@ impl TileComparison {
         }
         if let Some((_, hashes)) = self.levels.get_mut(place) {
             hashes.extend(hash.0);
+        }
+    }
+
+    /// Where a leaf's frame begins in its segment. Of what is published the index must have every bundle.
+    pub(super) fn check_bundle(&self, index: u64, offset: u64) -> Result<(), ReadError> {
+        if index >= self.size || !index.is_multiple_of(TILE_WIDTH) {
+            return Ok(());
+        }
+        match self.files.bundle_offset(index / TILE_WIDTH) {
+            Ok(found) if found == offset => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),
+            Ok(_) | Err(_) => Err(Damage::Derived.into()),
         }
     }
 

@@ -230,6 +230,7 @@ impl Verification<'_> {
                 self.check_root(segment, signed)?;
                 due = next_note(self)?;
             }
+            let offset = reader.offset();
             let Some(bytes) = reader.next_entry().map_err(ReadError::from)? else { break };
             let entry = Entry::decode(bytes).map_err(|source| Damage::Entry { segment, index, source })?;
             let time = entry.time_microseconds();
@@ -248,6 +249,7 @@ impl Verification<'_> {
                 Entry::Token(token) => Some(serial_key(&token.serial)),
                 Entry::Clock(_) | Entry::Event(_) => None,
             };
+            tiles.iter().try_for_each(|tiles| tiles.check_bundle(index, offset))?;
             tiles.iter_mut().try_for_each(|tiles| tiles.add_serial(index, key))?;
             tree.append(hash, |level, hash| tiles.iter_mut().for_each(|tiles| tiles.add(level, hash)));
             if index.is_multiple_of(PROGRESS_ENTRIES) {

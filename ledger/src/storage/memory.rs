@@ -1,13 +1,15 @@
 //! A storage in memory whose steps fail when a test wants it, and that can crash: what was not synced is there then, or
 //! not, or in part.
 //!
+//! [`MemoryStorage::hang`] has every sync wait, as a disk does that does not answer.
+//!
 //! A sync that fails forgets what it should have written, as Linux does: it can be read until the crash, and a later sync
 //! does not make it durable.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::{Storage, StoredFile};
 
@@ -47,7 +49,24 @@ pub(crate) enum CrashKind {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MemoryStorage(Arc<Mutex<Disk>>);
+pub(crate) struct MemoryStorage(Arc<Mutex<Disk>>, Arc<Hanging>);
+
+/// Whether syncs wait, and how many do.
+#[derive(Debug, Default)]
+struct Hanging {
+    state: Mutex<(bool, u64)>,
+    changed: Condvar,
+}
+
+impl Hanging {
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.1 += 1;
+        self.changed.notify_all();
+        let mut state = self.changed.wait_while(state, |(is_hanging, _)| *is_hanging).unwrap();
+        state.1 -= 1;
+    }
+}
 
 #[derive(Debug, Default)]
 struct Disk {
@@ -128,6 +147,18 @@ fn not_found() -> io::Error {
 }
 
 impl MemoryStorage {
+    /// Syncs wait from now on, or no longer.
+    pub(crate) fn hang(&self, is_hanging: bool) {
+        self.1.state.lock().unwrap().0 = is_hanging;
+        self.1.changed.notify_all();
+    }
+
+    /// Waits until a sync hangs.
+    pub(crate) fn wait_until_it_hangs(&self) {
+        let state = self.1.state.lock().unwrap();
+        drop(self.1.changed.wait_while(state, |(_, waiting)| *waiting == 0).unwrap());
+    }
+
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {
         self.0.lock().unwrap().fault = fault;
     }
@@ -191,7 +222,7 @@ impl MemoryStorage {
                 files.insert(path.clone(), Stored { durable, current, pending: Vec::new() });
             }
         }
-        Self(Arc::new(Mutex::new(Disk { files, ..Disk::default() })))
+        Self(Arc::new(Mutex::new(Disk { files, ..Disk::default() })), Arc::default())
     }
 
     /// Changes a file's content behind everybody's back.
@@ -221,7 +252,11 @@ impl Storage for MemoryStorage {
         if !is_there {
             return Err(not_found());
         }
-        Ok(Arc::new(MemoryFile { disk: Arc::clone(&self.0), path: path.into() }))
+        Ok(Arc::new(MemoryFile {
+            disk: Arc::clone(&self.0),
+            hanging: Arc::clone(&self.1),
+            path: path.into(),
+        }))
     }
 
     fn open_or_create(&self, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
@@ -284,6 +319,7 @@ impl Storage for MemoryStorage {
 #[derive(Debug)]
 struct MemoryFile {
     disk: Arc<Mutex<Disk>>,
+    hanging: Arc<Hanging>,
     path: PathBuf,
 }
 
@@ -316,6 +352,7 @@ impl StoredFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.hanging.pass();
         let mut disk = self.disk.lock().unwrap();
         let step = disk.step();
         let is_stopped = disk.is_stopped;

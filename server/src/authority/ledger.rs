@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::{Authority, AuthorityError, Running};
 use crate::config::{Config, LedgerSetting};
 use crate::ledger::served::{LedgerAnswer, LedgerRequest};
-use crate::ledger::{AuthorityLedger, Beginning, LedgerError, events};
+use crate::ledger::{AuthorityLedger, Beginning, LedgerError, PastLedger, events, gap};
 
 /// How a ledger is kept does not change while it runs.
 pub(super) fn check_reload(before: &Config, after: &Config) -> Result<(), LedgerError> {
@@ -21,17 +21,22 @@ impl Authority {
 
     /// What is asked for under `/ledger/`.
     pub async fn ledger_file(&self, request: LedgerRequest) -> LedgerAnswer {
-        match &self.ledger {
-            Some(ledger) => Arc::clone(ledger).answer(request).await,
-            None => LedgerAnswer::NoLedger,
+        match (&self.ledger, &self.past) {
+            (Some(ledger), _) => Arc::clone(ledger).answer(request).await,
+            (None, Some(past)) => Arc::clone(past).answer(request).await,
+            (None, None) => LedgerAnswer::NoLedger,
         }
     }
 
-    /// Opens the ledger, and records the start and the first state of the clock.
+    /// Opens the ledger, and records the start and the first state of the clock; or leaves a mark that it is off.
     pub(super) fn open_ledger(&mut self) -> Result<(), AuthorityError> {
         let running = self.running.load_full();
-        let LedgerSetting::Kept(kept) = &running.config.ledger else { return Ok(()) };
         let now = self.clock.unverified_time();
+        let LedgerSetting::Kept(kept) = &running.config.ledger else {
+            gap::note_off(&self.layout, &running.config.ledger, now)?;
+            self.past = PastLedger::open(&self.layout);
+            return Ok(());
+        };
         let tokens = self.tokens.get_mut().unwrap_or_else(PoisonError::into_inner);
         let ledger = AuthorityLedger::open(
             &self.layout,
@@ -49,7 +54,7 @@ impl Authority {
         Ok(())
     }
 
-    /// Checks what [`Authority::rehearse`] leaves out: the ledger's keys.
+    /// Checks what [`Authority::rehearse`] leaves out: the ledger's keys and permissions.
     ///
     /// # Errors
     /// [`AuthorityError::Ledger`].
@@ -57,7 +62,7 @@ impl Authority {
         let running = self.running.load_full();
         let LedgerSetting::Kept(kept) = &running.config.ledger else { return Ok(()) };
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(AuthorityLedger::check_keys(&self.layout, &running.config, kept, &mut tokens)?)
+        Ok(AuthorityLedger::rehearse(&self.layout, &running.config, kept, &mut tokens)?)
     }
 
     /// Records what a reload changes, before a token is issued by what is new. What the disk does not take now is recorded

@@ -7,6 +7,7 @@ use attestamp_ledger::ledger::{OpenError, RecordError};
 use attestamp_ledger::note::VerifierKeyError;
 
 use super::CheckpointFailed;
+use crate::data_folder::DataFolderError;
 use crate::hierarchy::HierarchyError;
 use crate::tokens::TokenError;
 
@@ -56,6 +57,14 @@ pub enum LedgerError {
         #[source]
         source: std::io::Error,
     },
+    /// The file is not one of verifier keys.
+    #[error("{} has more than {maximum} octets: verifier keys are lines of at most some 2000", path.display())]
+    KeysTooLong {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        maximum: u64,
+    },
     /// A line of the file is no verifier key.
     #[error("line {line} of {} is no verifier key", path.display())]
     KeyLine {
@@ -86,6 +95,19 @@ pub enum LedgerError {
         #[source]
         source: std::io::Error,
     },
+    /// Others may write to it.
+    #[error(
+        "{} can be written by other users of this machine (mode {mode:03o}), who could alter the record: run \
+         `chmod go-w {}`, and verify the ledger",
+        path.display(),
+        path.display()
+    )]
+    OpenToOthers {
+        /// The folder or file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The ledger itself is refused.
     #[error("the ledger in {} cannot be gone on with, and nothing is issued without it (docs/ledger.md, \"A ledger that is refused\")", folder.display())]
     Open {
@@ -95,6 +117,22 @@ pub enum LedgerError {
         #[source]
         source: OpenError,
     },
+    /// The mark of a ledger that is switched off cannot be read or written.
+    #[error(
+        "cannot read or write {}, which says since when the ledger is off: nothing is issued without that; see to the file \
+         system, and remove nothing there",
+        path.display()
+    )]
+    OffMark {
+        /// The mark.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The data folder cannot be had to record an event.
+    #[error("the data folder cannot be locked, and so nothing is recorded")]
+    DataFolder(#[source] DataFolderError),
     /// An event was not recorded.
     #[error("the ledger does not take the event")]
     Record(#[from] RecordError),

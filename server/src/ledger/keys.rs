@@ -3,6 +3,8 @@
 //!
 //! The file only grows: a key that was replaced stays in it, so that the checkpoints which it signed still verify.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use attestamp_hsm::{HsmError, KeyAlgorithm, KeyInfo, Token};
@@ -14,6 +16,8 @@ use crate::config::template::LedgerTable;
 use crate::data_folder::{FILE_MODE, Layout, write_atomically};
 use crate::hierarchy::{HierarchyError, MadeKey, make_key};
 
+/// Octets of a file of verifier keys: those of an ML-DSA-44 key have 1.8 KiB.
+const MAX_KEYS_OCTETS: u64 = 1 << 20;
 /// What comes before the 32 octets of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410 §4).
 const ED25519_SPKI: &[u8] = &hex!("302a300506032b6570032100");
 /// What comes before the 1312 octets of an ML-DSA-44 key (RFC 9881 §4).
@@ -114,10 +118,15 @@ pub fn read(layout: &Layout) -> Result<Vec<VerifierKey>, LedgerError> {
 /// The verifier keys of a file, one a line; empty lines and those that begin with `#` are passed over.
 ///
 /// # Errors
-/// [`LedgerError::KeysUnreadable`], [`LedgerError::KeyLine`].
+/// [`LedgerError::KeysUnreadable`], [`LedgerError::KeysTooLong`], [`LedgerError::KeyLine`].
 pub fn read_file(path: &Path) -> Result<Vec<VerifierKey>, LedgerError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| LedgerError::KeysUnreadable { path: path.to_owned(), source })?;
+    let unreadable = |source| LedgerError::KeysUnreadable { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_KEYS_OCTETS + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if u64::try_from(text.len()).is_ok_and(|found| found > MAX_KEYS_OCTETS) {
+        return Err(LedgerError::KeysTooLong { path: path.to_owned(), maximum: MAX_KEYS_OCTETS });
+    }
     let lines = text.lines().zip(1_usize..).map(|(line, number)| (line.trim(), number));
     lines
         .filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))

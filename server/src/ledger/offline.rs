@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use attestamp_ledger::EventEntry;
 
-use super::{AuthorityLedger, Beginning, LedgerError};
+use super::{AuthorityLedger, Beginning, LedgerError, gap};
 use crate::clock;
 use crate::config::{Config, LedgerSetting};
-use crate::data_folder::{DataFolder, Layout};
+use crate::data_folder::{DataFolder, DataFolderError, Layout};
 use crate::metrics::Metrics;
 use crate::tokens::Tokens;
 
@@ -46,8 +46,12 @@ fn in_ledger(
     events: Vec<EventEntry>,
     beginning: Beginning,
 ) -> Result<(), LedgerError> {
-    let LedgerSetting::Kept(kept) = &config.ledger else { return Ok(()) };
-    let (now, metrics) = (clock::system_time(), Arc::new(Metrics::default()));
+    let now = clock::system_time();
+    let LedgerSetting::Kept(kept) = &config.ledger else {
+        // What they say is on no record, as little as tokens.
+        return if events.is_empty() { Ok(()) } else { gap::note_off(layout, &config.ledger, now) };
+    };
+    let metrics = Arc::new(Metrics::default());
     let ledger = AuthorityLedger::open(layout, config, kept, tokens, &metrics, now, beginning)?;
     ledger.record_events(events)?;
     ledger.checkpoint(now)?;
@@ -66,7 +70,8 @@ pub fn record_unless_served(
 ) -> Result<(), LedgerError> {
     match DataFolder::open(layout.root()) {
         Ok(_held) => record(layout, config, tokens, events),
-        // Whatever stands in the way of the lock is a running server's, or the next command's to say.
-        Err(_) => Ok(()),
+        // A server has it: it is there for clients. Another command would not see what has changed.
+        Err(DataFolderError::InUse { .. }) if layout.listening_file().exists() => Ok(()),
+        Err(source) => Err(LedgerError::DataFolder(source)),
     }
 }

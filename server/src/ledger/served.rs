@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use attestamp_ledger::TilePath;
 use attestamp_ledger::ledger::{ProofOutcome, ReadError};
+use attestamp_ledger::{TilePath, VerifierKey};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::AuthorityLedger;
 
@@ -50,10 +51,7 @@ impl AuthorityLedger {
                 Some(checkpoint) => LedgerAnswer::Found(Bytes::copy_from_slice(checkpoint.note().as_bytes())),
                 None => self.awaiting(),
             },
-            LedgerRequest::Keys => {
-                let text: String = self.keys.iter().map(|key| format!("{key}\n")).collect();
-                LedgerAnswer::Found(Bytes::from(text))
-            }
+            LedgerRequest::Keys => LedgerAnswer::keys(&self.keys),
             LedgerRequest::Tile(path) => {
                 let read = move |ledger: &Self| {
                     Ok(match ledger.ledger.tile(path)? {
@@ -64,13 +62,8 @@ impl AuthorityLedger {
                 self.read(read).await
             }
             LedgerRequest::Proof(serial) => {
-                let read = move |ledger: &Self| {
-                    Ok(match ledger.ledger.prove(&serial)? {
-                        ProofOutcome::Proved(proof) => LedgerAnswer::Found(Bytes::from(proof.to_text())),
-                        ProofOutcome::Awaiting { .. } => ledger.awaiting(),
-                        ProofOutcome::Unknown => LedgerAnswer::Unknown,
-                    })
-                };
+                let read =
+                    move |ledger: &Self| Ok(answer_of(ledger.ledger.prove(&serial)?, ledger.retry_seconds()));
                 self.read(read).await
             }
         }
@@ -80,28 +73,55 @@ impl AuthorityLedger {
         self: Arc<Self>,
         read: impl FnOnce(&Self) -> Result<LedgerAnswer, ReadError> + Send + 'static,
     ) -> LedgerAnswer {
-        // It is never closed.
-        let Ok(permit) = Arc::clone(&self.reads).acquire_owned().await else { return LedgerAnswer::Failed };
-        let ledger = Arc::clone(&self);
-        let reading = move || {
-            // Held until the read is done, also where the client has left meanwhile.
-            let _permit = permit;
-            read(&ledger)
-        };
-        let answer = tokio::task::spawn_blocking(reading).await;
-        match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                tracing::error!(error = crate::log::chain(&error), "the ledger cannot be read");
-                LedgerAnswer::Failed
-            }
-            Err(_ended) => LedgerAnswer::Failed,
-        }
+        let (reads, ledger) = (Arc::clone(&self.reads), self);
+        read_on_a_thread(reads, move || read(&ledger)).await
     }
 
     fn awaiting(&self) -> LedgerAnswer {
-        let seconds = self.config.checkpoint_interval.as_secs();
-        LedgerAnswer::Awaiting { retry_after_seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
+        LedgerAnswer::Awaiting { retry_after_seconds: self.retry_seconds() }
+    }
+
+    fn retry_seconds(&self) -> u32 {
+        u32::try_from(self.config.checkpoint_interval.as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+impl LedgerAnswer {
+    /// The verifier keys, one a line.
+    pub(super) fn keys(keys: &[VerifierKey]) -> Self {
+        let text: String = keys.iter().map(|key| format!("{key}\n")).collect();
+        Self::Found(Bytes::from(text))
+    }
+}
+
+/// What a client is told of a look for a proof.
+pub(super) fn answer_of(outcome: ProofOutcome, retry_after_seconds: u32) -> LedgerAnswer {
+    match outcome {
+        ProofOutcome::Proved(proof) => LedgerAnswer::Found(Bytes::from(proof.to_text())),
+        ProofOutcome::Awaiting { .. } => LedgerAnswer::Awaiting { retry_after_seconds },
+        ProofOutcome::Unknown => LedgerAnswer::Unknown,
+    }
+}
+
+/// Reads on a thread that may block, a few at a time.
+pub(super) async fn read_on_a_thread(
+    reads: Arc<Semaphore>,
+    read: impl FnOnce() -> Result<LedgerAnswer, ReadError> + Send + 'static,
+) -> LedgerAnswer {
+    // It is never closed.
+    let Ok(permit) = reads.acquire_owned().await else { return LedgerAnswer::Failed };
+    let reading = move || {
+        // Held until the read is done, also where the client has left meanwhile.
+        let _permit = permit;
+        read()
+    };
+    match tokio::task::spawn_blocking(reading).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => {
+            tracing::error!(error = crate::log::chain(&error), "the ledger cannot be read");
+            LedgerAnswer::Failed
+        }
+        Err(_ended) => LedgerAnswer::Failed,
     }
 }
 

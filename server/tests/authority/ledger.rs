@@ -1,6 +1,9 @@
 //! The ledger behind the request path: on record before it leaves, and nothing leaves that is not (E4, E5, E8, F7).
 
+mod off;
+
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,7 +16,7 @@ use attestamp_ledger::entry::ClockVerdict;
 use attestamp_ledger::{Entry, EventKind, Hash, LedgerReader, Proof, TokenEntry};
 use attestamp_tsa::{PkiFailureInfo, TimeStampResp};
 
-use crate::harness::{Fixture, granted, query, until};
+use crate::harness::{Fixture, PATIENCE, granted, query, until};
 use crate::place::Place;
 use crate::web::Web;
 
@@ -313,22 +316,6 @@ fn without_ledger(place: &Place) {
 }
 
 #[tokio::test]
-async fn the_operator_may_switch_it_off_and_that_is_said_too() {
-    let place = Place::new(&["default"]);
-    place.edit("# enabled = true", "enabled = false");
-    let fixture = Fixture::on(place);
-    let before = fixture.entries().len();
-    fixture.granted(None).await;
-    assert_eq!(fixture.entries().len(), before);
-    let readiness = fixture.authority.readiness();
-    assert_eq!(readiness.notes.iter().map(|note| note.code).collect::<Vec<_>>(), ["ledger-off"]);
-    assert_eq!((readiness.ready, readiness.ledger), (true, LedgerState::Off));
-    assert_eq!(fixture.ledger_warnings(), [""; 0]);
-    let page = String::from_utf8(Web::before(&fixture).get("/").await.body).unwrap();
-    assert!(page.contains("switched the ledger off"), "{page}");
-}
-
-#[tokio::test]
 async fn how_it_is_kept_is_not_changed_by_a_reload() {
     let fixture = Fixture::new();
     fixture.place.edit("# checkpoint-seconds = 10", "checkpoint-seconds = 5");
@@ -351,6 +338,45 @@ async fn the_keys_on_disk_must_have_those_that_sign() {
     let refused = format!("{:#}", anyhow::Error::from(place.start().unwrap_err()));
     assert!(refused.contains("restore that file"), "{refused}");
     fs::write(&path, &keys).unwrap();
+    place.start().unwrap();
+}
+
+/// E5: a disk that does not answer is no reason to let a client wait: it is told within the accuracy, and `/readyz` says why.
+#[tokio::test]
+async fn e5_a_disk_that_hangs_is_told_to_clients_and_goes_on_by_itself() {
+    let fixture = Fixture::new();
+    fixture.granted(None).await;
+    let ledger = Arc::clone(fixture.authority.ledger().unwrap());
+    let stall = ledger.dangerous_stall();
+    let refused = tokio::time::timeout(PATIENCE, fixture.refused()).await.expect("the client waits");
+    assert_eq!(refused, PkiFailureInfo::SystemFailure);
+    until(|| fixture.reasons().contains(&"ledger-unwritable")).await;
+    let readiness = fixture.authority.readiness();
+    assert!(readiness.reasons[0].detail.contains("has not answered for"), "{:?}", readiness.reasons);
+    // Nothing is signed any more that could not go on record.
+    assert!(ledger.check_open().is_err());
+    assert_eq!(fixture.refused().await, PkiFailureInfo::SystemFailure);
+    drop(stall);
+    until(|| fixture.reasons().is_empty()).await;
+    fixture.granted(None).await;
+    // The token that was signed and not released is on record: never the other way round.
+    assert_eq!(tokens(&fixture.entries()).len(), 3);
+    assert_holds(&fixture.place);
+}
+
+#[tokio::test]
+async fn nobody_else_may_write_to_it() {
+    let place = Place::new(&["default"]);
+    let folder = place.layout().ledger();
+    let set = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o770, 0o702] {
+        set(mode);
+        let refused = format!("{:#}", anyhow::Error::from(place.start().unwrap_err()));
+        assert!(refused.contains("chmod go-w"), "{refused}");
+        place.run(&["check"]).refused(&["can be written by other users"]);
+    }
+    set(0o755);
+    place.run(&["check"]).succeeded();
     place.start().unwrap();
 }
 

@@ -172,6 +172,12 @@ impl Finished {
         self
     }
 
+    /// These words on standard output.
+    pub(crate) fn says(self, words: &str) -> Self {
+        assert!(self.out.contains(words), "no {words:?} in {self:?}");
+        self
+    }
+
     /// Exit code 1 and all of these words, and not a panic.
     pub(crate) fn refused(self, words: &[&str]) -> Self {
         self.failed(1, words)

@@ -1,5 +1,7 @@
 //! `attestamp ledger …` as operators and auditors meet it, beside a server that runs and after its end.
 
+mod refusals;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -182,7 +184,7 @@ fn the_operator_gets_a_proof_from_the_folder_with_and_without_a_server() {
     let other = Place::new();
     other.stamp("FILE");
     ended(&place.ledger(&["prove", &other.path("FILE.tsr")]), 1, "is on record here");
-    let foreign = ["ledger", "prove", &place.path("FILE.tsr"), "--url", &other.url()];
+    let foreign = ["ledger", "prove", &place.path("FILE.tsr"), "--force", "--url", &other.url()];
     ended(&place.user(&foreign), 1, "is on record there");
 }
 
@@ -259,7 +261,6 @@ fn the_timestamps_of_an_interval_are_listed_with_the_state_of_the_clock() {
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0]["tsu"], "default");
     assert_eq!(rows[0]["serial"].as_str().unwrap().len(), 40);
-    assert!(done(place.ledger(&[&all[..], &["--tsu", "other"]].concat())).ends_with("0 timestamps\n"));
     let none = ["list", "--from", "2020-01-01", "--to", "2020-01-02"];
     assert!(done(place.ledger(&none)).ends_with("0 timestamps\n"));
     ended(&place.ledger(&["list", "--from", "yesterday", "--to", "2020-01-02"]), 2, "2026-02-03T04:05:06Z");
@@ -272,7 +273,6 @@ fn a_segment_and_the_tiles_are_taken_elsewhere() {
     place.stop();
     let archive = place.path("segment.tar");
     assert!(done(place.ledger(&["export", "1", "-o", &archive])).contains("segment 1"));
-    ended(&place.ledger(&["export", "1", "-o", &archive]), 1, "cannot make");
     ended(&place.ledger(&["export", "7", "-o", &place.path("x")]), 1, "segment 7 is missing");
     assert!(Command::new("tar").args(["xf", &archive]).current_dir(&place.work).status().unwrap().success());
     fs::write(place.path("keys.txt"), done(place.ledger(&["keys"]))).unwrap();

@@ -7,7 +7,7 @@ use super::super::*;
 use super::faults::{ANCHOR, LEDGER};
 use crate::checkpoint::CheckpointError;
 use crate::frame::MAXIMUM_BATCH_BYTES;
-use crate::reader::{LedgerReader, Verified, VerifyError};
+use crate::reader::{LedgerReader, StillLedger, Verified, VerifyError};
 use crate::segment::segment_folder;
 use crate::storage::memory::{CrashKind, MemoryStorage};
 use crate::testing::{ORIGIN, TestKeys, config, token};
@@ -296,6 +296,67 @@ fn derived_files_are_computed_anew() {
                 }
             }
         }
+    }
+}
+
+/// Every derived file that is wrong is found by `verify`, and the way that it says puts it right.
+#[test]
+fn a_derived_file_that_was_altered_is_found_and_computed_anew() {
+    let disk = Disk { storage: MemoryStorage::default(), keys: TestKeys::new(5) };
+    let config = || LedgerConfig { segment_bytes: 40_000, ..config(&disk.keys) };
+    let open = || Ledger::open_in(disk.place(), Path::new(ANCHOR), config(), None).unwrap().0;
+    let ledger = open();
+    for round in 0..11 {
+        super::record(&ledger, round * 100..round * 100 + 100);
+    }
+    while let Some(due) = ledger.due_checkpoint() {
+        ledger.publish(disk.keys.sign_quickly(&due)).unwrap();
+    }
+    drop(ledger);
+    disk.verified().unwrap();
+    for name in ["index/bundles", "index/serials", "tiles/0", "tiles/1"] {
+        let path = Path::new(LEDGER).join(name);
+        let length = disk.storage.read(&path).unwrap().unwrap().len();
+        for place in [0, length / 3, length / 2, length - 1] {
+            disk.storage.alter(&path, |content| content[place] ^= 4);
+            let found = disk.verified();
+            let Err(VerifyError::Read(ReadError::Damaged(damage))) = &found else {
+                panic!("{name} {place} {found:?}")
+            };
+            assert_eq!(*damage, Damage::Derived, "{name} {place}");
+            let said = damage.to_string();
+            assert!(said.contains("delete the ledger's `index/derived`"), "{said}");
+            disk.storage.remove(&Path::new(LEDGER).join("index/derived"));
+            drop(open());
+            disk.verified().unwrap_or_else(|error| panic!("{name} {place} {error:?}"));
+            // Kept for the next round: the mark of what was synced.
+            disk.storage.alter(&Path::new(LEDGER).join("index/derived"), |_| {});
+        }
+    }
+}
+
+/// A ledger that is only read answers as a running one does, whatever its index says, and changes nothing.
+#[test]
+fn a_ledger_that_is_off_proves_every_token_that_it_has() {
+    let folder = super::Folder::new();
+    let (ledger, _) = folder.open();
+    super::record(&ledger, 0..700);
+    let due = ledger.due_checkpoint().unwrap();
+    ledger.publish(folder.keys.sign_quickly(&due)).unwrap();
+    super::record(&ledger, 700..701);
+    drop(ledger);
+    let serials = folder.ledger().join("index/serials");
+    let whole = std::fs::read(&serials).unwrap();
+    for altered in [Vec::new(), vec![0xff; whole.len()], whole] {
+        std::fs::write(&serials, &altered).unwrap();
+        let still = StillLedger::open(&folder.ledger()).unwrap().unwrap();
+        for number in [0, 1, 511, 512, 699] {
+            let ProofOutcome::Proved(proof) = still.prove(&token(number).serial).unwrap() else { panic!() };
+            proof.verify(ORIGIN, &folder.keys.verifiers).unwrap();
+        }
+        assert_eq!(still.prove(&token(700).serial).unwrap(), ProofOutcome::Awaiting { index: 700 });
+        assert_eq!(still.prove(&token(701).serial).unwrap(), ProofOutcome::Unknown);
+        assert_eq!(std::fs::read(&serials).unwrap(), altered);
     }
 }
 

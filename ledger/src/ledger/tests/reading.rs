@@ -56,12 +56,16 @@ fn an_exported_segment_is_verified_on_its_own() {
     let mut found = Vec::new();
     for segment in 1..=ledger.statistics().segments {
         let mut archive = Vec::new();
-        reader.export_segment(segment, &mut archive).unwrap();
+        reader.export_segment(segment, &folder.keys.verifiers, &mut archive).unwrap();
         let unpacked = tempfile::tempdir().unwrap();
         tar::Archive::new(&archive[..]).unpack(unpacked.path()).unwrap();
         let alone = unpacked.path().join(format!("ledger-segment-{segment:08}"));
         let copy = LedgerReader::open(&alone).unwrap();
-        copy.verify(ORIGIN, &folder.keys.verifiers, &[], &mut |_, _| {}).unwrap();
+        // With nothing but what is in it.
+        let keys = std::fs::read_to_string(alone.join("keys.txt")).unwrap();
+        let keys: Vec<_> = keys.lines().map(|line| VerifierKey::parse(line).unwrap()).collect();
+        assert_eq!(keys, folder.keys.verifiers);
+        copy.verify(ORIGIN, &keys, &[], &mut |_, _| {}).unwrap();
         // It begins where the one before ended.
         let first = found.last().map_or(0, |(index, _): &(u64, Entry)| index + 1);
         found.extend(copy.entries(first).map(Result::unwrap));
@@ -86,7 +90,7 @@ fn an_exported_segment_is_verified_on_its_own() {
         }
     }
     assert_eq!(found, whole);
-    assert!(reader.export_segment(99, &mut Vec::new()).is_err());
+    assert!(reader.export_segment(99, &[], &mut Vec::new()).is_err());
 }
 
 #[test]
@@ -95,9 +99,14 @@ fn e1_the_exported_tiles_are_the_tree() {
     let ledger = ledger(&folder);
     let reader = LedgerReader::open(&folder.ledger()).unwrap();
     let exported = folder.folder.path().join("tiles");
-    // The second time finds the tiles there.
-    for _ in 0..2 {
-        reader.export_tiles(&exported).unwrap();
+    // The second time finds the tiles there, the third mends one.
+    let tile = exported.join("tile/0/000");
+    for (round, is_completed) in [true, true, false].into_iter().enumerate() {
+        reader.export_tiles(&exported, is_completed).unwrap();
+        if round == 0 {
+            std::fs::write(&tile, "another").unwrap();
+        }
+        assert_eq!(std::fs::read(&tile).unwrap() == b"another", round < 2);
     }
     let note = std::fs::read_to_string(exported.join("checkpoint")).unwrap();
     let signed = SignedCheckpoint::verify(&note, ORIGIN, &folder.keys.verifiers).unwrap();
@@ -151,6 +160,19 @@ fn a_running_ledger_is_verified_or_told_to_stop() {
     std::fs::write(&path, tiles).unwrap();
     let found = ledger.verify(&AtomicBool::new(false));
     assert!(matches!(found, Err(VerifyError::Read(ReadError::Damaged(Damage::Derived)))), "{found:?}");
+}
+
+#[test]
+fn a_folder_without_a_ledger_is_not_said_to_be_damaged() {
+    let folder = Folder::new();
+    let refusal = || LedgerReader::open(&folder.ledger()).unwrap_err();
+    assert!(matches!(refusal(), ReadError::Missing { .. }));
+    std::fs::create_dir(folder.ledger()).unwrap();
+    assert!(matches!(refusal(), ReadError::Missing { .. }));
+    assert!(refusal().to_string().contains("is its disk mounted"));
+    drop(ledger(&folder));
+    std::fs::remove_dir_all(folder.ledger().join("segments")).unwrap();
+    assert!(matches!(refusal(), ReadError::Damaged(Damage::Missing { segment: 1 })));
 }
 
 #[test]

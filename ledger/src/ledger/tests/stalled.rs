@@ -1,8 +1,11 @@
 //! A disk that hangs, and a thread that ends: who asks is answered, and who waits is told.
 
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Waker};
 
 use super::super::*;
+use super::damage::Disk;
 use super::{Folder, record};
 use crate::testing::{config, token};
 
@@ -50,6 +53,45 @@ fn e5_a_batch_that_hangs_is_seen() {
     let again = ledger.record(&token(1));
     is_reached.recv().unwrap();
     again.wait().unwrap();
+}
+
+/// A sync that does not come back: nothing is durable, what comes waits within a bound, and all of it is recorded when the
+/// disk answers.
+#[test]
+fn e5_a_sync_that_hangs_holds_everything_and_loses_nothing() {
+    let disk = Disk::new();
+    let (ledger, recovery) = disk.open().unwrap();
+    let size = recovery.size;
+    disk.storage.hang(true);
+    let mut first = ledger.record(&token(1000));
+    disk.storage.wait_until_it_hangs();
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+    let later = Instant::now() + STALLED_AFTER + Duration::from_secs(2);
+    assert!(matches!(ledger.health_at(later), LedgerHealth::Stalled { seconds: 6.. }));
+    assert_eq!(ledger.statistics().size, size);
+    // Memory is not filled with what waits.
+    let mut waiting = vec![first];
+    let refused = loop {
+        let mut recorded = ledger.record(&token(1000));
+        match Pin::new(&mut recorded).poll(&mut context) {
+            Poll::Pending => waiting.push(recorded),
+            Poll::Ready(refused) => break refused,
+        }
+    };
+    let Err(RecordError::Stalled { pending_bytes }) = refused else { panic!("{refused:?}") };
+    assert!((16 << 20..17 << 20).contains(&pending_bytes), "{pending_bytes}");
+    assert!(waiting.iter_mut().all(|recorded| Pin::new(recorded).poll(&mut context).is_pending()));
+
+    disk.storage.hang(false);
+    let expected = size + u64::try_from(waiting.len()).unwrap();
+    let mut last = None;
+    for recorded in waiting {
+        last = last.max(Some(recorded.wait().unwrap()));
+    }
+    assert_eq!(last, Some(expected - 1));
+    assert!(matches!(ledger.health(), LedgerHealth::Good));
+    assert_eq!(ledger.record(&token(1001)).wait().unwrap(), expected);
 }
 
 #[test]

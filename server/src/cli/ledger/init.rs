@@ -3,10 +3,11 @@
 //! An old ledger is moved aside whole, with its anchor, and never removed: what it has on record stays provable with the keys
 //! that stay in `keys.txt`.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use attestamp_ledger::VerifierKey;
 use clap::Args;
 
 use crate::clock;
@@ -72,16 +73,9 @@ pub(super) fn run(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
             LedgerSetting::Off(_) | LedgerSetting::Kept(_) => changed(&text, &made, &token_name)?,
         };
         let config = Config::parse(&text, &path, layout)?;
-        keys::add(layout, &made.verifiers()?)?;
-        let kept = former.map(|former| set_aside(layout, former)).transpose()?;
-        let written = write_atomically(&path, text.as_bytes(), FILE_MODE);
-        let is_new = std::fs::read_to_string(&path).is_ok_and(|now| now == text);
-        if let (Err(_), Some(kept)) = (&written, kept.as_ref().filter(|_| !is_new)) {
-            // The old ledger is still the one that the configuration names: it goes on.
-            kept.put_back(layout);
-        }
-        written.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok((config, kept.and_then(|kept| kept.folder)))
+        let write = |text: &str| write_atomically(&path, text.as_bytes(), FILE_MODE);
+        let kept = change_over(layout, former, &made.verifiers()?, &text, write)?;
+        Ok((config, kept))
     };
     let (config, kept) = finish().map_err(|error| {
         let uris: Vec<_> = made.all().map(|key| key.uri.to_string()).collect();
@@ -95,7 +89,7 @@ pub(super) fn run(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
     first.push(events::configured(config.digest, now));
     offline::begin(layout, &config, &mut tokens, first)?;
 
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     if let Some(kept) = kept {
         writeln!(out, "the old ledger is kept in {}", kept.display())?;
     }
@@ -138,6 +132,48 @@ fn changed(text: &str, made: &MadeLedger, token: &str) -> anyhow::Result<String>
     let mut settings = vec![("origin", made.origin.as_str()), ("token", token), ("key", &key)];
     settings.extend(pq_key.as_deref().map(|key| ("pq-key", key)));
     Ok(edit::with_ledger(text, &settings)?)
+}
+
+/// Moves the former ledger aside, adds the keys, and has the configuration written; where the old ledger is kept. Where that
+/// fails, all is as it was.
+fn change_over(
+    layout: &Layout,
+    former: Option<&LedgerConfig>,
+    added: &[VerifierKey],
+    config: &str,
+    write: impl FnOnce(&str) -> io::Result<()>,
+) -> anyhow::Result<Option<PathBuf>> {
+    let path = layout.config_file();
+    let keys_before =
+        layout.ledger_keys().exists().then(|| std::fs::read(layout.ledger_keys())).transpose()?;
+    let kept = former.map(|former| set_aside(layout, former)).transpose()?;
+    let added = keys::add(layout, added).map_err(anyhow::Error::from);
+    let written =
+        added.and_then(|()| write(config).with_context(|| format!("cannot write {}", path.display())));
+    let is_new = std::fs::read_to_string(&path).is_ok_and(|now| now == config);
+    if written.is_err() && !is_new {
+        // The old ledger is still the one that the configuration names: it goes on.
+        if let Some(kept) = &kept {
+            kept.put_back(layout);
+        }
+        // The name can be taken for the next attempt.
+        restore_keys(layout, keys_before.as_deref());
+    }
+    written?;
+    Ok(kept.and_then(|kept| kept.folder))
+}
+
+/// Puts the file of verifier keys back as it was; what cannot be undone is said.
+fn restore_keys(layout: &Layout, before: Option<&[u8]>) {
+    let path = layout.ledger_keys();
+    let restored = match before {
+        Some(before) => write_atomically(&path, before, FILE_MODE),
+        None if path.exists() => std::fs::remove_file(&path),
+        None => Ok(()),
+    };
+    if let Err(error) = restored {
+        tracing::error!(%error, "{} still has the new ledger's keys: take its last lines away", path.display());
+    }
 }
 
 /// An old ledger that was moved.
@@ -185,4 +221,101 @@ fn set_aside(layout: &Layout, former: &LedgerConfig) -> anyhow::Result<SetAside>
         set_aside.folder = Some(kept);
     }
     Ok(set_aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::data_folder::DataFolder;
+
+    const CONFIG: &str = "# the old one\n";
+    const OLD_KEY: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+
+    /// A data folder with a ledger of one file, its anchor and its key.
+    fn folder(root: &Path) -> (DataFolder, LedgerConfig) {
+        let folder = DataFolder::create(root).unwrap();
+        let layout = folder.layout();
+        fs::create_dir_all(layout.ledger()).unwrap();
+        fs::write(layout.ledger().join("checkpoint"), "old").unwrap();
+        fs::write(layout.state().join("ledger-anchor"), "old").unwrap();
+        fs::write(layout.ledger_keys(), format!("{OLD_KEY}\n")).unwrap();
+        fs::write(layout.config_file(), CONFIG).unwrap();
+        let former = LedgerConfig {
+            origin: "sum.golang.org".to_owned(),
+            token: "main".to_owned(),
+            key: "pkcs11:token=t;id=%01".parse().unwrap(),
+            pq_key: None,
+            checkpoint_interval: std::time::Duration::from_secs(1),
+            segment_octets: 1,
+            segment_monthly: false,
+            anchor_file: layout.state().join("ledger-anchor"),
+        };
+        (folder, former)
+    }
+
+    /// Every file below the folder, with what it holds.
+    fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(root).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files.extend(self::files(&path));
+            } else {
+                files.insert(path.clone(), fs::read(&path).unwrap());
+            }
+        }
+        files
+    }
+
+    fn added() -> Vec<VerifierKey> {
+        let public_key = *VerifierKey::parse(OLD_KEY).unwrap().public_key().first_chunk::<32>().unwrap();
+        vec![
+            VerifierKey::new("new.example/ledger", attestamp_ledger::NoteAlgorithm::Ed25519, &public_key)
+                .unwrap(),
+        ]
+    }
+
+    /// A read-only file system, a full disk: the old ledger goes on, and nothing is left of the attempt.
+    #[test]
+    fn a_configuration_that_cannot_be_written_leaves_the_old_ledger_in_its_place() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, former) = folder(root.path());
+        let before = files(root.path());
+        let refused = |_: &str| Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        let error = change_over(folder.layout(), Some(&former), &added(), "# new\n", refused).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+        assert_eq!(files(root.path()), before);
+    }
+
+    /// The rename was done, and an error came back: what the configuration names is what counts.
+    #[test]
+    fn a_configuration_that_was_written_all_the_same_is_the_new_one() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, former) = folder(root.path());
+        let layout = folder.layout().clone();
+        let persisted = |text: &str| {
+            fs::write(layout.config_file(), text)?;
+            Err(io::ErrorKind::Other.into())
+        };
+        change_over(&layout, Some(&former), &added(), "# new\n", persisted).unwrap_err();
+        assert!(!layout.ledger().exists() && !former.anchor_file.exists());
+        assert_eq!(keys::read(&layout).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_change_keeps_the_old_ledger_with_its_anchor() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, former) = folder(root.path());
+        let layout = folder.layout();
+        let write = |text: &str| fs::write(layout.config_file(), text);
+        let kept = change_over(layout, Some(&former), &added(), "# new\n", write).unwrap().unwrap();
+        assert_eq!(fs::read(kept.join("checkpoint")).unwrap(), b"old");
+        let name = kept.file_name().unwrap().to_str().unwrap();
+        assert_eq!(fs::read(layout.state().join(format!("{name}-anchor"))).unwrap(), b"old");
+        assert_eq!(keys::read(layout).unwrap().len(), 2);
+    }
 }

@@ -3,7 +3,8 @@
 //! For the day on which a key or a clock turns out to have been wrong. Read from the entries themselves, from the first on: the
 //! names of TSUs are those that the ledger has for their certificates, so that retired ones are named too.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use serde::Serialize;
 use super::verify::token::policy;
 use crate::cli::text::printable;
 use crate::cli::verify::inputs::parse_time;
+use crate::config::Config;
 use crate::data_folder::Layout;
+use crate::ledger::gap::{self, Gap, RecordedGap};
 use crate::{clock, hex};
 
 /// States of the clock that are remembered: a token refers to one of the last few before it, as old as its signature took.
@@ -35,7 +38,7 @@ pub struct ListArgs {
     /// The time before which they end
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     to: UnixTime,
-    /// Those of one TSU
+    /// Those of one TSU, by the name that the ledger has for it
     #[arg(long, value_name = "NAME")]
     tsu: Option<String>,
     /// Print one JSON object a line
@@ -68,11 +71,45 @@ struct Row {
     clock_state: String,
 }
 
+/// A time for which the ledger was off: what was issued then is not in the list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GapRow {
+    /// The entry that says so; none if it is not on record yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    /// Absent if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    off_from: Option<String>,
+    off_to: String,
+}
+
+impl GapRow {
+    pub(super) fn new(index: Option<u64>, gap: RecordedGap) -> Self {
+        let off_from = Some(gap.from_microseconds).filter(|from| *from > 0).map(rfc3339);
+        Self { index, off_from, off_to: rfc3339(gap.to_microseconds) }
+    }
+}
+
+impl fmt::Display for GapRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let index = self.index.map_or_else(|| "not on record yet".to_owned(), |index| index.to_string());
+        let from = self.off_from.as_deref().unwrap_or("a time that is not known");
+        write!(
+            f,
+            "{index}  the ledger was off from {from} to {}: no record of what was issued then",
+            self.off_to
+        )
+    }
+}
+
 /// What was read so far that later entries refer to.
 #[derive(Debug, Default)]
 struct Known {
     states: VecDeque<(Hash, String)>,
     names: BTreeMap<Hash, String>,
+    /// All that anybody had, also where another has the certificate now.
+    all_names: BTreeSet<String>,
 }
 
 /// Runs it.
@@ -82,10 +119,26 @@ pub(super) fn run(layout: &Layout, args: &ListArgs) -> anyhow::Result<()> {
     }
     let folder = args.folder.clone().unwrap_or_else(|| layout.ledger());
     let reader = LedgerReader::open(&folder)?;
+    // A copy of another ledger has nothing to do with the data folder.
+    let is_own = args.folder.is_none();
+    let unrecorded = if is_own { gap::marked(layout)? } else { Vec::new() };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    match print(&reader, args, &mut out) {
-        Err(error) if error.downcast_ref().is_some_and(is_broken_pipe) => Ok(()),
-        printed => printed,
+    let (listed, mut names) = match print(&reader, args, &unrecorded, &mut out) {
+        Err(error) if error.downcast_ref().is_some_and(is_broken_pipe) => return Ok(()),
+        printed => printed?,
+    };
+    if is_own {
+        // Not needed to list: a configuration that is wrong keeps nobody from that.
+        names.extend(Config::load(layout).into_iter().flat_map(|config| config.tsus.into_keys()));
+    }
+    match &args.tsu {
+        Some(tsu) if listed == 0 && !names.contains(tsu) => {
+            let known: Vec<_> = names.iter().map(|name| printable(name)).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let place = if is_own { "in the ledger or in attestamp.toml" } else { "in this ledger" };
+            anyhow::bail!("no TSU `{tsu}` is known {place}; those are: {known}")
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -93,8 +146,27 @@ fn is_broken_pipe(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
-fn print(reader: &LedgerReader, args: &ListArgs, out: &mut impl Write) -> anyhow::Result<()> {
+/// Prints what is asked for; how many timestamps there were, and the names of TSUs that the ledger has.
+fn print(
+    reader: &LedgerReader,
+    args: &ListArgs,
+    unrecorded: &[Gap],
+    out: &mut impl Write,
+) -> anyhow::Result<(u64, BTreeSet<String>)> {
     let interval = microseconds(args.from)..microseconds(args.to);
+    let print_gap = |index: Option<u64>, gap: RecordedGap, out: &mut dyn Write| -> anyhow::Result<()> {
+        let is_in = gap.from_microseconds < interval.end && gap.to_microseconds >= interval.start;
+        if !is_in {
+            return Ok(());
+        }
+        let row = GapRow::new(index, gap);
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&row)?)?;
+        } else {
+            writeln!(out, "{row}")?;
+        }
+        Ok(())
+    };
     let mut known = Known::default();
     let mut listed = 0_u64;
     for entry in reader.entries(0) {
@@ -105,6 +177,9 @@ fn print(reader: &LedgerReader, args: &ListArgs, out: &mut impl Write) -> anyhow
                 continue;
             }
             Entry::Event(event) => {
+                if let Some(gap) = RecordedGap::of(&event) {
+                    print_gap(Some(index), gap, out)?;
+                }
                 known.learn(event);
                 continue;
             }
@@ -130,11 +205,14 @@ fn print(reader: &LedgerReader, args: &ListArgs, out: &mut impl Write) -> anyhow
             )?;
         }
     }
+    for gap in unrecorded {
+        print_gap(None, gap.until(clock::system_time()), out)?;
+    }
     if !args.json {
         writeln!(out, "{listed} timestamps")?;
     }
     out.flush()?;
-    Ok(())
+    Ok((listed, known.all_names))
 }
 
 impl Known {
@@ -150,17 +228,21 @@ impl Known {
     fn learn(&mut self, event: EventEntry) {
         match event.kind {
             EventKind::TsuStarted | EventKind::CertificateInstalled => {
+                self.all_names.insert(event.subject.to_string());
                 self.names.insert(event.digest, event.subject.into());
+            }
+            EventKind::TsuEnded => {
+                self.all_names.insert(event.subject.into());
             }
             EventKind::Started
             | EventKind::Stopped
             | EventKind::Configured
-            | EventKind::TsuEnded
             | EventKind::KeyCreated
             | EventKind::KeyRetired
             | EventKind::Approved
             | EventKind::Repaired
-            | EventKind::ClockChanged => {}
+            | EventKind::ClockChanged
+            | EventKind::Interrupted => {}
         }
     }
 

@@ -17,6 +17,7 @@ use super::remote::{Fetched, Remote, RemoteArgs};
 use super::trust::{Trust, TrustArgs};
 use super::verify::token::{Facts, check_entry};
 use crate::cli::verify::inputs::read_timestamp;
+use crate::client::output;
 use crate::config::Config;
 use crate::data_folder::Layout;
 use crate::hex;
@@ -38,6 +39,9 @@ pub struct ProveArgs {
     /// File to write [default: the timestamp's name with .tlog-proof]
     #[arg(long, short, value_name = "FILE.tlog-proof")]
     output: Option<PathBuf>,
+    /// Overwrite the file if it exists
+    #[arg(long)]
+    force: bool,
     /// Wait for the next checkpoint so long at the most
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait_seconds: u64,
@@ -51,6 +55,9 @@ pub struct ProveArgs {
 pub(super) fn run(data: Option<&Path>, args: &ProveArgs) -> anyhow::Result<()> {
     let (path, timestamp) = timestamp(&args.file)?;
     let token = UnverifiedToken::parse(&timestamp).with_context(|| path.display().to_string())?;
+    let output = args.output.clone().unwrap_or_else(|| path.with_extension("tlog-proof"));
+    // Before a server is asked in vain.
+    output::check_free(&output, args.force)?;
     let facts = Facts::of(&token, &[]);
     let serial = hex::encode(facts.serial);
     let proof = match Remote::of(&args.remote)? {
@@ -67,8 +74,7 @@ pub(super) fn run(data: Option<&Path>, args: &ProveArgs) -> anyhow::Result<()> {
         let trust = Trust::of(data, &args.trust)?;
         proof.verify(&trust.origin, &trust.keys).context("the proof that was made does not hold")?;
     }
-    let output = args.output.clone().unwrap_or_else(|| path.with_extension("tlog-proof"));
-    std::fs::write(&output, proof.to_text()).with_context(|| format!("cannot write {}", output.display()))?;
+    output::write(&output, proof.to_text().as_bytes(), args.force)?;
     writeln!(std::io::stdout(), "wrote {}: entry {} of the ledger", output.display(), proof.index)?;
     Ok(())
 }

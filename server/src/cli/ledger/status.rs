@@ -1,20 +1,22 @@
 //! `attestamp ledger status`, `keys` and `checkpoint`: what is on record, who signs for it, and the last time that they did.
 //!
-//! Read from the folder, beside a server that runs. The signatures are verified; the entries are not read again: that is
-//! `ledger verify`.
+//! Read from the folder, beside a server that runs. The signatures are verified; the entries are looked through for times
+//! without a record, and not hashed again: that is `ledger verify`.
 
 use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use attestamp_ledger::{LedgerReader, NoteAlgorithm, SignedCheckpoint};
+use attestamp_ledger::{Entry, LedgerReader, NoteAlgorithm, SignedCheckpoint};
 use clap::Args;
 use serde::Serialize;
 
+use super::list::GapRow;
 use super::remote::{Remote, RemoteArgs};
 use super::trust::{Trust, TrustArgs};
 use crate::config::{Config, LedgerSetting};
 use crate::data_folder::Layout;
+use crate::ledger::gap::{self, RecordedGap};
 
 /// Options of `ledger status`.
 #[derive(Debug, Args)]
@@ -48,6 +50,8 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint: Option<CheckpointRow>,
     anchor: String,
+    /// Times for which the ledger was off.
+    gaps: Vec<GapRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,6 +98,7 @@ pub(super) fn run(layout: &Layout, args: &StatusArgs) -> anyhow::Result<()> {
             signed_by: trust.signers(checkpoint),
         }),
         anchor: kept.anchor_file.display().to_string(),
+        gaps: gaps(layout, &reader)?,
     };
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -114,7 +119,25 @@ pub(super) fn run(layout: &Layout, args: &StatusArgs) -> anyhow::Result<()> {
         }
         None => writeln!(out, "checkpoint   none yet")?,
     }
+    for gap in &status.gaps {
+        writeln!(out, "gap          {gap}")?;
+    }
     Ok(())
+}
+
+/// The times for which it was off: those on record, and that which is not yet.
+fn gaps(layout: &Layout, reader: &LedgerReader) -> anyhow::Result<Vec<GapRow>> {
+    let mut gaps = Vec::new();
+    for entry in reader.entries(0) {
+        if let (index, Entry::Event(event)) = entry?
+            && let Some(gap) = RecordedGap::of(&event)
+        {
+            gaps.push(GapRow::new(Some(index), gap));
+        }
+    }
+    let now = crate::clock::system_time();
+    gaps.extend(gap::marked(layout)?.iter().map(|gap| GapRow::new(None, gap.until(now))));
+    Ok(gaps)
 }
 
 /// Prints the verifier keys.

@@ -74,7 +74,14 @@ fn the_sample_is_a_plan() {
     assert_ne!(with_token, SAMPLE);
     let plan = Plan::parse(&with_token).unwrap();
     assert!(plan.module().is_some());
-    plan.arguments().unwrap();
+    let args = plan.arguments().unwrap();
+    assert_eq!(args.ledger_origin.as_deref(), Some("tsa.example.org/ledger"));
+    // Two people who begin with it see everything that they may decide.
+    let options = plan.options();
+    for (option, place) in PLACES {
+        let is_there = options.iter().any(|found| found.starts_with(&format!("{option}=")));
+        assert!(is_there, "the sample says nothing of {place}");
+    }
 }
 
 #[test]
