@@ -142,7 +142,7 @@ fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
-fn count(sign: impl Fn(&[u8]) -> Result<Vec<u8>, SignError>, measure: Duration) -> Result<u64, SignError> {
+fn count<T>(sign: impl Fn(&[u8]) -> Result<T, SignError>, measure: Duration) -> Result<u64, SignError> {
     let began = Instant::now();
     let mut signatures = 0_u64;
     while began.elapsed() < measure {

@@ -25,8 +25,8 @@ pub use key::{Date, KeyAttributes, KeyId, KeyIdInvalid, KeyInfo, SlotId};
 pub use module::{Module, ModuleSource, StoreHealth, TokenInfo};
 pub use pin::{Pin, PinError, PinKeeper, PinSource, PinTries};
 pub use pool::{
-    Dispatch, DispatchChoice, PoolConfig, PoolCounters, PoolState, SessionSource, SignError, SigningPool,
-    SigningSession,
+    Dispatch, DispatchChoice, PoolConfig, PoolCounters, PoolState, SessionSource, SignError, Signature,
+    SigningPool, SigningSession,
 };
 pub use token::{Token, TokenTime};
 pub use uri::{ObjectType, Pkcs11Uri, UriError};

@@ -11,14 +11,15 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
 use cryptoki::error::{Error as CryptokiError, Result as CryptokiResult, Rv, RvError};
-use cryptoki::session::Session;
+use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
 
 use crate::error::HsmError;
 use crate::key::SlotId;
@@ -52,6 +53,8 @@ pub(crate) struct Loaded {
     pub(crate) generating: Mutex<()>,
     /// How many signing pools are up, so that none of them is disturbed when another would like a restart.
     pub(crate) pools_up: AtomicUsize,
+    /// Counts the times that a user was about to be logged in to any of its tokens.
+    logins: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -117,6 +120,7 @@ impl Loaded {
             databases: Mutex::new(Vec::new()),
             generating: Mutex::new(()),
             pools_up: AtomicUsize::new(0),
+            logins: AtomicU64::new(0),
         }
     }
 
@@ -286,6 +290,18 @@ impl OpenSession {
             Some(session) => Ok(call(session)?),
             None => Err(CryptokiError::Pkcs11(RvError::SessionHandleInvalid, Function::SignInit).into()),
         }
+    }
+
+    /// Logs the user in, of all sessions with this token.
+    pub(crate) fn log_in(&self, pin: &AuthPin) -> Result<(), HsmError> {
+        // Before the call: no signature that is made under the new login is taken for one of the old.
+        self.loaded.logins.fetch_add(1, Ordering::SeqCst);
+        self.call(|session| session.login(UserType::User, Some(pin)))
+    }
+
+    /// How often a user was logged in so far.
+    pub(crate) fn logins(&self) -> u64 {
+        self.loaded.logins.load(Ordering::SeqCst)
     }
 
     /// Closes the session under its user's feet, for tests; what is called on it then fails as the module would fail it.

@@ -19,11 +19,13 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crate::error::HsmError;
 
 mod core;
+mod lease;
 mod recovery;
 mod refusal;
 mod source;
 mod workers;
 
+pub use lease::Signature;
 pub use refusal::{PoolState, SignError};
 pub(crate) use source::TokenSource;
 pub use source::{SessionSource, SigningSession};
@@ -200,11 +202,12 @@ impl SigningPool {
 
     /// Signs and waits: inline for the signature itself, with threads at most for the deadline.
     ///
-    /// The signature is in the form that X.509 and CMS carry, for ECDSA a DER `Ecdsa-Sig-Value`.
+    /// The signature is in the form that X.509 and CMS carry, for ECDSA a DER `Ecdsa-Sig-Value`. Whoever gives it away should
+    /// look at [`Signature::is_first_of_session`] before.
     ///
     /// # Errors
     /// [`SignError`].
-    pub fn sign_now(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    pub fn sign_now(&self, message: &[u8]) -> Result<Signature, SignError> {
         if self.jobs.is_none() {
             return self.core.sign(message);
         }
@@ -229,7 +232,7 @@ impl SigningPool {
     pub fn submit(
         &self,
         message: Vec<u8>,
-        done: impl FnOnce(Result<Vec<u8>, SignError>) + Send + 'static,
+        done: impl FnOnce(Result<Signature, SignError>) + Send + 'static,
     ) -> Result<(), SignError> {
         let Some(jobs) = &self.jobs else {
             match self.core.sign(&message) {
@@ -266,14 +269,8 @@ impl SigningPool {
         self.core.counters.read()
     }
 
-    /// Changes whenever sessions were opened anew: after a recovery, and after a session was lost and opened again.
-    #[must_use]
-    pub fn connection(&self) -> u64 {
-        self.core.connection()
-    }
-
     /// Takes the pool out of service, because a signature that it gave does not verify. It comes back by itself, through a
-    /// new login and a test signature; if such a thing happens again, after pauses that double.
+    /// new login and a test signature, with new sessions; if such a thing happens again, after pauses that double.
     pub fn distrust(&self) {
         self.core.distrust();
     }

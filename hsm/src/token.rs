@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use cryptoki::error::RvError;
-use cryptoki::session::{SessionState, UserType};
+use cryptoki::session::SessionState;
 
 use crate::algorithm::KeyAlgorithm;
 use crate::error::{CallFailed, HsmError, KeyQuery};
@@ -269,7 +269,7 @@ impl Token {
                 source: source.into(),
             };
             let pin = self.shared.pin.to_auth_pin().map_err(unreadable)?;
-            match session.call(|session| session.login(UserType::User, Some(&pin))) {
+            match session.log_in(&pin) {
                 Ok(()) => {}
                 Err(HsmError::Call(call)) if call.is(RvError::UserAlreadyLoggedIn) => {}
                 Err(HsmError::Call(call)) if call.is_about_the_pin() => {

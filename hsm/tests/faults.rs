@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use attestamp_faulty_control::FaultyModule;
 use attestamp_hsm::{
-    DispatchChoice, HsmError, KeyAlgorithm, KeyId, KeyInfo, PoolConfig, PoolState, ReturnCode, SignError,
-    SigningPool,
+    DispatchChoice, HsmError, KeyAlgorithm, KeyId, KeyInfo, PoolConfig, PoolCounters, PoolState, ReturnCode,
+    SignError, Signature, SigningPool,
 };
-use fixture::{Fixture, Kind, PATIENCE, assert_openssl_verifies, quick, run_on};
+use fixture::{Fixture, Kind, PATIENCE, assert_openssl_verifies, openssl_verifies, quick, run_on};
 
 /// One `#[test]` on each of the two modules for each name.
 macro_rules! on_both {
@@ -51,6 +51,8 @@ on_both! {
     a_key_replaced_under_the_same_label_never_signs,
     a_signature_of_the_wrong_length_is_not_given_out,
     a_wrong_signature_is_noticed_by_the_pools_own,
+    the_first_signature_of_a_session_that_was_opened_again_says_so,
+    another_faulty_module_in_the_same_process_is_not_touched,
     a_stalled_pool_refuses_at_once_and_disturbs_no_other,
     a_pool_that_is_dropped_in_a_stall_leaves_nothing_behind,
 }
@@ -248,11 +250,86 @@ fn a_wrong_signature_is_noticed_by_the_pools_own(fixture: &Fixture) {
     pooled.faulty.clear();
     pooled.is_well(fixture, "");
     // What its user found out.
-    let (connection, recoveries) = (pooled.pool.connection(), pooled.pool.counters().recoveries);
+    let recoveries = pooled.pool.counters().recoveries;
     pooled.pool.distrust();
     pooled.is_well(fixture, "");
-    assert_ne!(pooled.pool.connection(), connection);
     assert!(pooled.pool.counters().recoveries > recoveries);
+}
+
+fn the_first_signature_of_a_session_that_was_opened_again_says_so(fixture: &Fixture) {
+    const MESSAGE: &[u8] = b"whose is it?";
+    for dispatch in [DispatchChoice::Inline, DispatchChoice::Threads] {
+        // The pool's own looks would take a session out of its turn.
+        let config = PoolConfig { probe_interval: PATIENCE, ..limits(3, dispatch) };
+        let pooled = Pooled::new(fixture, config);
+        let three = || -> Vec<_> { (0..3).map(|_| pooled.pool.sign_now(MESSAGE).unwrap()).collect() };
+        let firsts = |signatures: &[Signature]| -> Vec<_> {
+            signatures.iter().map(Signature::is_first_of_session).collect()
+        };
+        let begin = three();
+        assert_eq!(firsts(&begin), [true; 3]);
+        begin.iter().for_each(Signature::was_verified);
+        assert_eq!(firsts(&three()), [false; 3]);
+        pooled.faulty.rule("C_Sign signature=garbage first count=1");
+        pooled.faulty.tell("lose count=1");
+        let signatures = three();
+        let wrong: Vec<_> = signatures
+            .iter()
+            .map(|signature| {
+                let spki = &pooled.key.spki_der;
+                !openssl_verifies(&fixture.folder, spki, Some("sha256"), MESSAGE, signature).0
+            })
+            .collect();
+        assert_eq!(wrong.iter().filter(|is_wrong| **is_wrong).count(), 1);
+        assert_eq!(firsts(&signatures), wrong);
+        // Nobody has verified it, and the others were known to be good.
+        signatures.iter().filter(|known| !known.is_first_of_session()).for_each(Signature::was_verified);
+        assert_eq!(firsts(&three()), wrong);
+        // Found out: every session is another one.
+        pooled.pool.distrust();
+        pooled.is_well(fixture, "");
+        assert_eq!(firsts(&three()), [true; 3]);
+        three().iter().for_each(Signature::was_verified);
+        // All of them, and the login with them.
+        pooled.faulty.tell("lose");
+        let _ = pooled.pool.sign_now(b"during");
+        pooled.is_well(fixture, "");
+        assert_eq!(firsts(&three()), [true; 3]);
+    }
+}
+
+/// The other is in front of the other kind of module, with a token of its own.
+fn another_faulty_module_in_the_same_process_is_not_touched(fixture: &Fixture) {
+    let other = fixture.beside();
+    let pools = [fixture, &other].map(|of| Pooled::new(of, limits(2, DispatchChoice::Threads)));
+    for (failing, well, of) in [(&pools[0], &pools[1], fixture), (&pools[1], &pools[0], &other)] {
+        let (calls, counters) = (well.faulty.calls("C_OpenSession"), well.pool.counters());
+        failing.faulty.rule("* return=0x32");
+        failing.faulty.tell("lose");
+        failing.pool.sign_now(b"away").unwrap_err();
+        for _ in 0..20 {
+            well.pool.sign_now(b"not touched").unwrap();
+        }
+        failing.faulty.clear();
+        failing.is_well(of, "");
+        failing.faulty.rule("C_Sign stall count=2");
+        for message in [b"first", b"other"] {
+            failing.pool.submit(message.to_vec(), |_| {}).unwrap();
+        }
+        failing.faulty.wait_stalled(2);
+        for _ in 0..20 {
+            well.pool.sign_now(b"not touched").unwrap();
+        }
+        failing.faulty.clear();
+        failing.is_well(of, "");
+        let after = well.pool.counters();
+        let of_faults = |counters: PoolCounters| {
+            (counters.failures, counters.stalled, counters.recoveries, counters.reopened_sessions)
+        };
+        assert_eq!(of_faults(after), of_faults(counters));
+        assert_eq!(well.faulty.calls("C_OpenSession"), calls);
+        assert_eq!(well.faulty.stalled(), 0);
+    }
 }
 
 fn a_stalled_pool_refuses_at_once_and_disturbs_no_other(fixture: &Fixture) {

@@ -40,15 +40,19 @@ impl SoftHsm {
                 tokens.display()
             ),
         )?;
-        let variable: (&str, &OsStr) = (CONFIGURATION_VARIABLE, configuration.as_os_str());
-        #[rustfmt::skip]
-        SOFTHSM2_UTIL.run_with(&folder.work(), &[
-            "--init-token", "--free", "--label", LABEL, "--so-pin", "softhsm-so-pin", "--pin", PIN,
-        ], &[variable])?.succeeded()?;
+        initialise(folder, &configuration, LABEL)?;
         folder.set_variable(CONFIGURATION_VARIABLE, configuration.as_os_str());
         let pin = folder.write("pin", PIN)?;
         std::fs::set_permissions(&pin, Permissions::from_mode(0o600))?;
         Ok(Self { configuration, tokens, pin })
+    }
+
+    /// Makes a further token beside it, with the same PIN.
+    ///
+    /// # Errors
+    /// When SoftHSM2 does not make it.
+    pub fn add(&self, folder: &DataFolder, label: &str) -> Result<()> {
+        initialise(folder, &self.configuration, label)
     }
 
     /// The module.
@@ -89,4 +93,13 @@ impl SoftHsm {
     pub fn configuration(&self) -> &Path {
         &self.configuration
     }
+}
+
+fn initialise(folder: &DataFolder, configuration: &Path, label: &str) -> Result<()> {
+    let variable: (&str, &OsStr) = (CONFIGURATION_VARIABLE, configuration.as_os_str());
+    #[rustfmt::skip]
+    SOFTHSM2_UTIL.run_with(&folder.work(), &[
+        "--init-token", "--free", "--label", label, "--so-pin", "softhsm-so-pin", "--pin", PIN,
+    ], &[variable])?.succeeded()?;
+    Ok(())
 }

@@ -124,7 +124,8 @@ impl Attester {
         let mut chains = BTreeMap::new();
         let mut waiting = Vec::new();
         for (kind, keys) in &attestation.chains {
-            let key = token.find_uri(&keys.key)?;
+            let (asked, uri) = (Arc::clone(&token), keys.key.clone());
+            let key = tokens.ask(&attestation.token, move || asked.find_uri(&uri))??;
             match read_chain(layout, *kind, &key)? {
                 Some(certificates) => {
                     let path = layout.attestation_file(*kind, hierarchy::file::DEVICE_ROOT);
@@ -331,7 +332,7 @@ impl Attester {
                     unsigned.to_be_signed(),
                     &signature,
                 )?;
-                signature
+                signature.into_octets()
             }
             None => sign(&self.token, &chain.key, unsigned.to_be_signed())?,
         };

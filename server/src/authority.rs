@@ -281,7 +281,9 @@ impl Authority {
             started.inspect_err(|_| self.metrics.retain_tsus(|name| before.tsus.contains_key(name)))?;
         let attesting = match &running.config.attestation {
             // A token that hangs would say nothing, and hold up the rest.
-            Some(config) if running.hangs(&config.token) => self.attesting.load_full(),
+            Some(config) if running.hangs(&config.token) || tokens.hangs(&config.token) => {
+                self.attesting.load_full()
+            }
             Some(_) | None => {
                 let mut attesting = Attesting::open(&self.layout, &running.config, &mut tokens, &self.clock)?;
                 attesting.renew(&self.layout, &self.clock);

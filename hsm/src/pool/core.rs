@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use crossbeam_queue::ArrayQueue;
 
+use super::lease::{Lease, Signature};
 use super::recovery::Signal;
 use super::refusal::{PoolState, SignError};
 use super::source::{SessionSource, SigningSession};
@@ -51,13 +52,6 @@ pub(crate) enum Probe {
     Look,
     /// By a signature, which is verified.
     Sign,
-}
-
-/// A session, and what it belongs to.
-struct Lease {
-    session: Box<dyn SigningSession>,
-    number: usize,
-    generation: u64,
 }
 
 #[derive(Debug, Default)]
@@ -114,24 +108,24 @@ impl Core {
     }
 
     /// One signature on this thread.
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
         self.check_up()?;
         let Some(mut lease) = self.take() else {
             self.check_up()?;
             self.check_moving()?;
             return Err(self.busy());
         };
-        let mut signed = guarded(|| lease.session.sign(message));
+        let mut signed = guarded(|| lease.sign(message));
         let mut is_open = true;
         if let Err(error) = &signed
             && error.remedy() == Remedy::ReopenSession
         {
             is_open = false;
             signed = guarded(|| {
-                lease.session.reopen()?;
+                lease.reopen()?;
                 is_open = true;
                 self.counters.reopened_sessions.fetch_add(1, Ordering::Relaxed);
-                lease.session.sign(message)
+                lease.sign(message)
             });
         }
         match signed {
@@ -171,7 +165,7 @@ impl Core {
         {
             is_open = false;
             probed = guarded(|| {
-                lease.session.reopen()?;
+                lease.reopen()?;
                 is_open = true;
                 self.counters.reopened_sessions.fetch_add(1, Ordering::Relaxed);
                 look(&mut lease.session)
@@ -215,12 +209,6 @@ impl Core {
     /// Whether all sessions hang.
     pub(crate) fn is_stalled(&self) -> bool {
         self.stalled_for().is_some()
-    }
-
-    /// Which opening of sessions the next signature comes from: another number after each.
-    pub(crate) fn connection(&self) -> u64 {
-        let reopened = self.counters.reopened_sessions.load(Ordering::Acquire);
-        self.generation.load(Ordering::Acquire).wrapping_shl(32).wrapping_add(reopened)
     }
 
     /// A signature that this pool gave out does not verify: it is taken out of service and comes back by the same way as
@@ -297,7 +285,7 @@ impl Core {
         let generation = self.generation.load(Ordering::SeqCst);
         for (number, session) in sessions.into_iter().enumerate().take(self.taken.len()) {
             // There is room: the queue is twice as long, and was emptied.
-            drop(self.free.push(Lease { session, number, generation }));
+            drop(self.free.push(Lease::new(session, number, generation)));
         }
         if is_recovery {
             self.counters.recoveries.fetch_add(1, Ordering::Relaxed);

@@ -62,6 +62,12 @@ pub trait SigningSession: Send {
     /// Whatever is wrong; then the pool starts from the beginning.
     fn reopen(&mut self) -> Result<(), HsmError>;
 
+    /// Counts the times that a user was logged in; another number says that it may be another login under which the session
+    /// signs than before. Always the same where there is no such thing.
+    fn login(&self) -> u64 {
+        0
+    }
+
     /// Closes the session without noting it, for tests of recovery; nothing where there is no such thing.
     #[doc(hidden)]
     fn dangerous_lose(&mut self) {}
@@ -209,6 +215,10 @@ impl SigningSession for TokenSession {
     fn reopen(&mut self) -> Result<(), HsmError> {
         self.session = self.session.another(self.slot)?;
         Ok(())
+    }
+
+    fn login(&self) -> u64 {
+        self.session.logins()
     }
 
     fn dangerous_lose(&mut self) {

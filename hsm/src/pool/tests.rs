@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::{
-    Dispatch, DispatchChoice, PoolConfig, PoolState, SessionSource, SignError, SigningPool, SigningSession,
+    Dispatch, DispatchChoice, PoolConfig, PoolState, SessionSource, SignError, Signature, SigningPool,
+    SigningSession,
 };
 use crate::error::{CFunction, CallFailed, HsmError, Remedy, ReturnCode};
 use crate::loaded::lock;
@@ -23,6 +25,7 @@ struct Script {
     connects: Arc<Mutex<VecDeque<HsmError>>>,
     probes: Arc<Mutex<VecDeque<HsmError>>>,
     log: Arc<Mutex<Vec<&'static str>>>,
+    logins: Arc<AtomicU64>,
 }
 
 impl Script {
@@ -71,6 +74,10 @@ impl SigningSession for Script {
         lock(&self.log).push("reopen");
         Ok(())
     }
+
+    fn login(&self) -> u64 {
+        self.logins.load(Ordering::SeqCst)
+    }
 }
 
 fn failed(code: u64, function: CFunction) -> HsmError {
@@ -103,7 +110,7 @@ fn stall(script: &Script) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     (has_begun, finish)
 }
 
-fn submit(pool: &SigningPool, message: &[u8]) -> mpsc::Receiver<Result<Vec<u8>, SignError>> {
+fn submit(pool: &SigningPool, message: &[u8]) -> mpsc::Receiver<Result<Signature, SignError>> {
     let (answer, answered) = mpsc::channel();
     pool.submit(message.to_vec(), move |signed| answer.send(signed).unwrap()).unwrap();
     answered
@@ -130,7 +137,7 @@ fn a_quick_signer_is_called_inline_and_a_slow_one_on_threads() {
     }
     let pool = script.pool(config(2, 2, DispatchChoice::Auto));
     assert_eq!(pool.dispatch(), Dispatch::Threads);
-    assert_eq!(pool.sign_now(b"message").unwrap(), b"message");
+    assert_eq!(*pool.sign_now(b"message").unwrap(), *b"message");
 }
 
 #[test]
@@ -148,7 +155,7 @@ fn a_pool_that_nobody_uses_notices_that_its_key_is_gone() {
             std::thread::yield_now();
         }
         assert_eq!(pool.counters().recoveries, 1);
-        assert_eq!(pool.sign_now(b"message").unwrap(), b"message");
+        assert_eq!(*pool.sign_now(b"message").unwrap(), *b"message");
     }
 }
 
@@ -164,11 +171,11 @@ fn a_full_queue_is_refused_and_the_next_good_request_is_served() {
     let full = pool.submit(b"three".to_vec(), |_| panic!("a refused request is not called back"));
     assert!(matches!(full, Err(SignError::Busy { sessions: 1, queue_length: 2 })));
     finish.send(()).unwrap();
-    assert_eq!(stalled.recv_timeout(PATIENCE).unwrap().unwrap(), b"late");
+    assert_eq!(*stalled.recv_timeout(PATIENCE).unwrap().unwrap(), *b"late");
     for (answered, message) in queued.iter().zip([b"one", b"two"]) {
-        assert_eq!(answered.recv_timeout(PATIENCE).unwrap().unwrap(), message);
+        assert_eq!(*answered.recv_timeout(PATIENCE).unwrap().unwrap(), *message);
     }
-    assert_eq!(pool.sign_now(b"next").unwrap(), b"next");
+    assert_eq!(*pool.sign_now(b"next").unwrap(), *b"next");
     assert_eq!(pool.counters().busy, 1);
 }
 
@@ -182,9 +189,9 @@ fn inline_nobody_waits_for_a_session() {
         has_begun.recv_timeout(PATIENCE).unwrap();
         assert!(matches!(pool.sign_now(b"second"), Err(SignError::Busy { .. })));
         finish.send(()).unwrap();
-        assert_eq!(stalled.join().unwrap().unwrap(), b"late");
+        assert_eq!(*stalled.join().unwrap().unwrap(), *b"late");
     });
-    assert_eq!(pool.sign_now(b"third").unwrap(), b"third");
+    assert_eq!(*pool.sign_now(b"third").unwrap(), *b"third");
 }
 
 #[test]
@@ -224,7 +231,7 @@ fn every_return_code_is_survived() {
         let state = pool.wait_while_recovering(PATIENCE);
         match remedy {
             Remedy::ReopenSession => {
-                assert_eq!(signed.unwrap(), b"first", "{code:#x}");
+                assert_eq!(*signed.unwrap(), *b"first", "{code:#x}");
                 assert_eq!((script.count("reopen"), script.count("connect")), (1, 1), "{code:#x}");
             }
             Remedy::FailRequest => {
@@ -244,7 +251,7 @@ fn every_return_code_is_survived() {
             }
         }
         assert!(state.is_up(), "{code:#x}: {state}");
-        assert_eq!(pool.sign_now(b"second").unwrap(), b"second", "{code:#x}");
+        assert_eq!(*pool.sign_now(b"second").unwrap(), *b"second", "{code:#x}");
     }
 }
 
@@ -272,7 +279,7 @@ fn recovery_goes_on_until_it_succeeds_and_refuses_meanwhile() {
     assert!(pool.wait_while_recovering(PATIENCE).is_up());
     assert_eq!(script.count("connect"), 1 + 5 + 1);
     assert_eq!(pool.counters().recoveries, 1);
-    assert_eq!(pool.sign_now(b"second").unwrap(), b"second");
+    assert_eq!(*pool.sign_now(b"second").unwrap(), *b"second");
 }
 
 #[test]
@@ -293,7 +300,7 @@ fn a_refused_pin_is_tried_once_and_again_only_when_a_person_asks() {
         assert!(std::time::Instant::now() < deadline, "{}", pool.state());
         std::thread::yield_now();
     }
-    assert_eq!(pool.sign_now(b"third").unwrap(), b"third");
+    assert_eq!(*pool.sign_now(b"third").unwrap(), *b"third");
 }
 
 #[test]
@@ -318,10 +325,10 @@ fn panics_in_sessions_and_callbacks_poison_nothing() {
         };
         assert!(matches!(*reason, HsmError::Panicked));
         assert!(pool.wait_while_recovering(PATIENCE).is_up());
-        assert_eq!(pool.sign_now(b"second").unwrap(), b"second");
+        assert_eq!(*pool.sign_now(b"second").unwrap(), *b"second");
         if dispatch == DispatchChoice::Threads {
             pool.submit(Vec::new(), |_| panic!("a callback's panic, wanted by this test")).unwrap();
-            assert_eq!(pool.sign_now(b"third").unwrap(), b"third");
+            assert_eq!(*pool.sign_now(b"third").unwrap(), *b"third");
         }
     }
 }
@@ -358,11 +365,84 @@ fn requests_that_wait_when_the_pool_is_dropped_are_answered() {
     std::thread::scope(|scope| {
         let core = Arc::clone(&pool.core);
         scope.spawn(move || drop(pool));
-        while !core.is_stopping.load(std::sync::atomic::Ordering::SeqCst) {
+        while !core.is_stopping.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }
         finish.send(()).unwrap();
     });
     stalled.recv_timeout(PATIENCE).unwrap().unwrap();
     assert!(matches!(waiting.recv_timeout(PATIENCE).unwrap(), Err(SignError::Stopped)));
+}
+
+/// One of each of three sessions, which are taken in turn.
+fn three(pool: &SigningPool) -> Vec<Signature> {
+    (0..3).map(|_| pool.sign_now(b"message").unwrap()).collect()
+}
+
+fn firsts(signatures: &[Signature]) -> usize {
+    signatures.iter().filter(|signature| signature.is_first_of_session()).count()
+}
+
+fn verified(signatures: &[Signature]) {
+    signatures.iter().for_each(Signature::was_verified);
+}
+
+#[test]
+fn a_signature_is_first_until_one_of_its_session_was_verified() {
+    const CKR_SESSION_HANDLE_INVALID: u64 = 0xB3;
+    for choice in [DispatchChoice::Inline, DispatchChoice::Threads] {
+        let script = Script::default();
+        let pool = script.pool(config(3, 2, choice));
+        // Whoever asked for them went away.
+        assert_eq!(firsts(&three(&pool)), 3);
+        let (before, beside) = (three(&pool), three(&pool));
+        verified(&before);
+        assert_eq!(firsts(&beside), 3, "made before it was known that the session is good");
+        assert_eq!(firsts(&three(&pool)), 0);
+        // One session of three is lost: it alone has to prove itself, and no other can for it.
+        script.sign_fails(CKR_SESSION_HANDLE_INVALID);
+        let signatures = three(&pool);
+        assert_eq!(firsts(&signatures), 1);
+        signatures
+            .iter()
+            .filter(|signature| !signature.is_first_of_session())
+            .for_each(Signature::was_verified);
+        let signatures = three(&pool);
+        assert_eq!(firsts(&signatures), 1);
+        verified(&signatures);
+        assert_eq!(firsts(&three(&pool)), 0);
+        // It is the pool's own look that finds it lost.
+        lock(&script.probes).push_back(failed(CKR_SESSION_HANDLE_INVALID, CFunction::SIGN));
+        pool.core.probe(super::core::Probe::Look);
+        let signatures = three(&pool);
+        assert_eq!(firsts(&signatures), 1);
+        verified(&signatures);
+        // One that does not verify.
+        pool.distrust();
+        assert!(pool.wait_while_recovering(PATIENCE).is_up());
+        assert_eq!(firsts(&three(&pool)), 3);
+    }
+}
+
+#[test]
+fn signatures_are_first_again_after_a_login() {
+    for choice in [DispatchChoice::Inline, DispatchChoice::Threads] {
+        let script = Script::default();
+        let pool = script.pool(config(3, 2, choice));
+        verified(&three(&pool));
+        script.logins.fetch_add(1, Ordering::SeqCst);
+        let signatures = three(&pool);
+        assert_eq!(firsts(&signatures), 3);
+        verified(&signatures);
+        // In the middle of a signature, which nobody can tell the login of.
+        let logins = Arc::clone(&script.logins);
+        script.sign(move || {
+            logins.fetch_add(1, Ordering::SeqCst);
+            Ok(Vec::new())
+        });
+        let signatures = three(&pool);
+        assert_eq!(firsts(&signatures), 3);
+        verified(&signatures);
+        assert_eq!(firsts(&three(&pool)), 1, "it spoke for neither");
+    }
 }

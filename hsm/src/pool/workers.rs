@@ -8,6 +8,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::core::Core;
+use super::lease::Signature;
 use super::refusal::SignError;
 use crate::error::HsmError;
 
@@ -15,7 +16,7 @@ use crate::error::HsmError;
 pub(crate) struct Job {
     pub(crate) message: Vec<u8>,
     pub(crate) asked: Instant,
-    pub(crate) done: Box<dyn FnOnce(Result<Vec<u8>, SignError>) + Send>,
+    pub(crate) done: Box<dyn FnOnce(Result<Signature, SignError>) + Send>,
 }
 
 pub(crate) fn start(
@@ -38,7 +39,7 @@ pub(crate) fn start(
     thread.spawn(body).map(drop).map_err(HsmError::Thread)
 }
 
-fn answer(core: &Core, job: &Job) -> Result<Vec<u8>, SignError> {
+fn answer(core: &Core, job: &Job) -> Result<Signature, SignError> {
     if core.is_stopping.load(Ordering::Relaxed) {
         return Err(SignError::Stopped);
     }

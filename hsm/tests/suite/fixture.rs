@@ -32,6 +32,7 @@ pub(crate) enum Kind {
 
 /// An initialised token, and where it keeps its files.
 pub(crate) struct Fixture {
+    kind: Kind,
     pub(crate) folder: PathBuf,
     pub(crate) source: ModuleSource,
     pub(crate) module: Module,
@@ -50,7 +51,7 @@ pub(crate) fn run_on(kind: Kind, name: &str, test: fn(&Fixture)) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    if matches!(kind, Kind::SoftHsm | Kind::FaultySoftHsm) {
+    if kind != Kind::Embedded {
         assert!(Path::new(SOFTHSM).exists(), "there is no {SOFTHSM}: install the Debian package softhsm2");
         let tokens = folder.path().join("tokens");
         std::fs::create_dir(&tokens).unwrap();
@@ -91,12 +92,26 @@ impl Fixture {
         let module = Module::open_or_create(&source).unwrap();
         module.initialise_token(LABEL, &pin(SO_PIN), &pin(USER_PIN)).unwrap();
         let token = module.open_token(&Pkcs11Uri::for_token(LABEL), pin(USER_PIN)).unwrap();
-        Self { folder: folder.to_owned(), source, module, token }
+        Self { kind, folder: folder.to_owned(), source, module, token }
     }
 
     /// The module that fails on command, of a fixture that has one.
     pub(crate) fn faulty(&self) -> FaultyModule {
-        FaultyModule::at(&self.folder.join(FAULTY).with_extension("so"))
+        let ModuleSource::Library { path } = &self.source else { panic!("not a module of its own") };
+        FaultyModule::at(path)
+    }
+
+    /// A second module that fails on command in this process, in front of the kind of module that the first is not.
+    pub(crate) fn beside(&self) -> Self {
+        let (kind, real) = match self.kind {
+            Kind::FaultySoftHsm => (Kind::FaultyEmbedded, embedded_module()),
+            Kind::FaultyEmbedded => (Kind::FaultySoftHsm, Path::new(SOFTHSM)),
+            Kind::Embedded | Kind::SoftHsm => panic!("a fixture with a module that fails on command"),
+        };
+        let folder = self.folder.join("beside");
+        std::fs::create_dir(&folder).unwrap();
+        drop(FaultyModule::before(real, &folder, FAULTY, &[]));
+        Self::new(kind, &folder)
     }
 }
 
@@ -125,6 +140,18 @@ pub(crate) fn assert_openssl_verifies(
     message: &[u8],
     signature: &[u8],
 ) {
+    let (verifies, said) = openssl_verifies(folder, spki_der, digest, message, signature);
+    assert!(verifies, "{said}");
+}
+
+/// The verdict of OpenSSL, and what it said.
+pub(crate) fn openssl_verifies(
+    folder: &Path,
+    spki_der: &[u8],
+    digest: Option<&str>,
+    message: &[u8],
+    signature: &[u8],
+) -> (bool, String) {
     for (name, bytes) in [("key.der", spki_der), ("message", message), ("signature", signature)] {
         std::fs::write(folder.join(name), bytes).unwrap();
     }
@@ -136,9 +163,6 @@ pub(crate) fn assert_openssl_verifies(
     openssl.args(digest.into_iter().flat_map(|digest| ["-digest", digest]));
     let output = openssl.output().expect("the program openssl should be installed: it checks our signatures");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("Signature Verified Successfully"),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let verifies = output.status.success() && said.contains("Signature Verified Successfully");
+    (verifies, format!("{said}{}", String::from_utf8_lossy(&output.stderr)))
 }

@@ -148,7 +148,7 @@ pub(crate) fn c6_signatures_are_hedged(fixture: &Fixture) {
         let set = of(algorithm);
         let key = set.generate(fixture);
         let pool = fixture.token.signing_pool(&key.id, &key.spki_der, on_threads()).unwrap();
-        let sign = || pool.sign_now(b"the same message").unwrap();
+        let sign = || pool.sign_now(b"the same message").unwrap().into_octets();
         let once = || fixture.token.sign_once(&key.id, b"the same message").unwrap();
         let signatures = [sign(), sign(), once(), once()];
         for (place, signature) in signatures.iter().enumerate() {

@@ -42,7 +42,7 @@ pub enum SignerUse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelfCheckMode {
-    /// The first after each connection.
+    /// The first of each session in a token.
     #[default]
     First,
     /// All.

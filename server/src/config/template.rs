@@ -326,7 +326,7 @@ const TSU_DEFAULTS: &str = r#"# accepted-policies = []
 # dispatch = "auto"
 # Seconds between signatures that the server makes by itself, to see whether the key still does; 0 for none.
 # probe-seconds = 60
-# Which tokens are verified before they leave: the first of each connection to the token, or always (docs/operating.md says
+# Which tokens are verified before they leave: the first of each session in the token, or always (docs/operating.md says
 # what that costs; with a network HSM it is well spent).
 # verify-before-release = "first"
 # Further keys, or the same key in further tokens, are tables [[tsu.NAME.standby]] at the end of this one

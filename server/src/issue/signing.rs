@@ -151,7 +151,6 @@ async fn signed_by(
     // unique without a disk (server/src/serial.rs); grant -> the bytes to sign (tsa/src/token.rs)
     let serial = around.serials.next()?;
     let token = UnsignedToken::build(grant, template, serial);
-    let connection = signer.connection();
     // the only slow step, behind a bounded queue (hsm/src/pool.rs)
     let signing = around.trace.step("sign");
     let signature = signer.sign(token.to_be_signed(), patience).await?;
@@ -170,8 +169,8 @@ async fn signed_by(
         Some(nested) => token.attach_with_nested(&signature, &nested.token),
         None => token.attach(&signature),
     };
-    // the first of each connection, or every one (server/src/tsu/self_check.rs)
-    signer.check_finished(&token, connection).inspect_err(|wrong| {
+    // the first of each session in the token, or every one (server/src/tsu/self_check.rs)
+    signer.check_finished(&token, &signature).inspect_err(|wrong| {
         tracing::error!(
             tsu = tsu.name(),
             signer = signer.label(),

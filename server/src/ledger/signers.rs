@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use attestamp_certs::UnixTime;
-use attestamp_hsm::{KeyAlgorithm, Pkcs11Uri, PoolConfig, SigningPool, Token};
+use attestamp_hsm::{KeyAlgorithm, Pkcs11Uri, PoolConfig, Signature, SigningPool, Token};
 use attestamp_ledger::checkpoint::CheckpointSignature;
 use attestamp_ledger::{Checkpoint, SignedCheckpoint, VerifierKey};
 
@@ -75,6 +75,7 @@ impl Signers {
             let signature = signer
                 .pool
                 .sign_now(&message)
+                .map(Signature::into_octets)
                 .map_err(|source| CheckpointFailed::Sign { setting: signer.setting, source })?;
             signatures.push(CheckpointSignature { key, time_seconds, signature });
         }

@@ -32,12 +32,6 @@ pub enum TsuError {
     /// The key is not there, or the pool does not start.
     #[error("its key is not usable")]
     Key(#[from] HsmError),
-    /// The module does not come back from a call.
-    #[error("token `{token}` does not answer: see to the HSM and the network before it")]
-    Silent {
-        /// The token's name in the configuration.
-        token: Box<str>,
-    },
     /// The keys of one TSU are of several algorithms.
     #[error(
         "its standby `{standby}` is of the algorithm {found}, its own key of {expected}: tokens of one TSU must verify with the \

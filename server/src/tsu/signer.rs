@@ -4,14 +4,14 @@
 //! token can be reached, after the same checks at whatever time that is, and a TSU with several begins with those that can.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use attestamp_attestation::Shortcoming;
 use attestamp_certs::UnixTime;
 use attestamp_hsm::{
-    Dispatch, DispatchChoice, HsmError, KeyAlgorithm, ModuleSource, PoolConfig, Remedy, SignError,
+    Dispatch, DispatchChoice, HsmError, KeyAlgorithm, ModuleSource, PoolConfig, Remedy, SignError, Signature,
     SigningPool, StoreHealth, Token,
 };
 use attestamp_ledger::Hash;
@@ -26,10 +26,7 @@ use crate::clock::ClockGate;
 use crate::config::signers::{SelfCheckMode, SignerConfig};
 use crate::config::{Config, TsuConfig};
 use crate::metrics::SignerMetrics;
-use crate::tokens::{Tokens, within};
-
-/// No connection had the number.
-const NOT_CHECKED: u64 = u64::MAX;
+use crate::tokens::Tokens;
 
 /// A signer.
 #[derive(Debug)]
@@ -44,8 +41,8 @@ pub struct Signer {
     waits: Mutex<Option<Waiting>>,
     pub(super) record: Record,
     metrics: Arc<SignerMetrics>,
-    /// The connection of which a token was verified.
-    checked: AtomicU64,
+    /// Whether one of its finished tokens was verified. Its certificate may be newer than the sessions of its pool.
+    is_checked: AtomicBool,
 }
 
 /// Why a signer has not begun.
@@ -97,7 +94,7 @@ impl Signer {
             waits: Mutex::new(None),
             record: Record::new(tsu.signers.return_after, Instant::now()),
             metrics,
-            checked: AtomicU64::new(NOT_CHECKED),
+            is_checked: AtomicBool::new(false),
         }
     }
 
@@ -144,10 +141,9 @@ impl Signer {
             )?;
             return Ok(Signing { template, ..known.clone() });
         }
-        let silent = || TsuError::Silent { token: self.config.token.as_str().into() };
         let key = {
             let (token, uri) = (Arc::clone(&token), self.config.key.clone());
-            within(move || token.find_uri(&uri)).ok_or_else(silent)??
+            tokens.ask(&self.config.token, move || token.find_uri(&uri))??
         };
         if key.spki_der != self.chain.leaf().spki_der() {
             return Err(TsuError::KeyMismatch {
@@ -174,7 +170,8 @@ impl Signer {
             None => {
                 let (token, limits) = (Arc::clone(&token), limits.clone());
                 let (id, spki_der) = (key.id.clone(), key.spki_der.clone());
-                Arc::new(within(move || token.signing_pool(&id, &spki_der, limits)).ok_or_else(silent)??)
+                let open = move || token.signing_pool(&id, &spki_der, limits);
+                Arc::new(tokens.ask(&self.config.token, open)??)
             }
         };
         let algorithm = key.algorithm;
@@ -197,7 +194,7 @@ impl Signer {
     ///
     /// # Errors
     /// [`SignFault`].
-    pub async fn sign(&self, message: &[u8], patience: Duration) -> Result<Vec<u8>, SignFault> {
+    pub async fn sign(&self, message: &[u8], patience: Duration) -> Result<Signature, SignFault> {
         let Some(signing) = self.signing() else { return Err(SignFault::Waiting) };
         let began = Instant::now();
         let pool = &signing.pool;
@@ -228,20 +225,18 @@ impl Signer {
         })
     }
 
-    /// Which connection to the token the next signature comes from.
-    #[must_use]
-    pub fn connection(&self) -> u64 {
-        self.signing().map_or(NOT_CHECKED, |signing| signing.pool.connection())
-    }
-
-    /// Verifies a finished token where that is asked for; `connection` is that of before its signature. A token that is wrong
-    /// takes the pool out of service.
+    /// Verifies a finished token where that is asked for, and always until one of the session that made its signature was
+    /// verified. A token that is wrong takes the pool out of service, all its sessions with it.
     ///
     /// # Errors
     /// [`SelfCheckFailed`]; the token must not leave.
-    pub fn check_finished(&self, token: &TimeStampToken, connection: u64) -> Result<(), SelfCheckFailed> {
+    pub fn check_finished(
+        &self,
+        token: &TimeStampToken,
+        signature: &Signature,
+    ) -> Result<(), SelfCheckFailed> {
         let Some(signing) = self.signing() else { return Ok(()) };
-        let is_first = self.checked.load(Ordering::Acquire) != signing.pool.connection();
+        let is_first = signature.is_first_of_session() || !self.is_checked.load(Ordering::Relaxed);
         if !is_first && self.self_check == SelfCheckMode::First {
             return Ok(());
         }
@@ -250,7 +245,8 @@ impl Signer {
             self.metrics.self_check_failures.increment();
             signing.pool.distrust();
         })?;
-        self.checked.store(connection, Ordering::Release);
+        signature.was_verified();
+        self.is_checked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -348,9 +344,9 @@ impl Signer {
 
 /// The pool drops what waits too long for a session; a session that hangs in the module is noticed only here.
 async fn wait_for(
-    answer: oneshot::Receiver<Result<Vec<u8>, SignError>>,
+    answer: oneshot::Receiver<Result<Signature, SignError>>,
     patience: Duration,
-) -> Result<Vec<u8>, SignError> {
+) -> Result<Signature, SignError> {
     match tokio::time::timeout(patience, answer).await {
         Ok(answered) => answered.unwrap_or(Err(SignError::Stopped)),
         Err(_elapsed) => Err(SignError::DeadlinePassed { waited: patience, deadline: patience }),
@@ -391,8 +387,7 @@ pub(super) fn is_outage(error: &TsuError) -> bool {
     hsm_error(error).is_some()
         || matches!(
             error,
-            TsuError::Silent { .. }
-                | TsuError::Token(TokenError::Silent { .. } | TokenError::DatabaseMissing { .. })
+            TsuError::Token(TokenError::Silent { .. } | TokenError::DatabaseMissing { .. })
                 | TsuError::SelfTest(SelfTestError::Sign(_))
         )
 }

@@ -1,16 +1,18 @@
 //! Commands of a test: lines of words on a Unix socket, each answered with one line.
 //!
 //! ```text
-//! rule FUNCTION (return=CODE | takes=MICROSECONDS | stall | signature=FORM) [after=N] [count=N] [slot=N]
+//! rule FUNCTION (return=CODE | takes=MICROSECONDS | stall | [stall] signature=FORM) [after=N] [count=N] [slot=N] [first]
 //! clear                     no rules any more, and every stall ends
-//! lose [slot=N]             every session's handle is invalid
+//! lose [slot=N] [count=N]   every session's handle is invalid, or those of the N sessions with the highest numbers
 //! remove slot=N             the token is taken out; insert slot=N puts it back
 //! calls FUNCTION            how often it was called
 //! sessions                  how many are open
+//! stalled                   how many calls hang
 //! wait-stalled N            answered when N calls hang
 //! ```
 //!
-//! A number is decimal, or hexadecimal after `0x`. FUNCTION is a name as `C_Sign`, or `*` for each that is wrapped.
+//! A number is decimal, or hexadecimal after `0x`. FUNCTION is a name as `C_Sign`, or `*` for each that is wrapped. A rule
+//! with `first` is for calls that are the first of the function on their sessions.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -65,14 +67,18 @@ fn obeyed(line: &str) -> Option<String> {
             state.releases += 1;
         }),
         "lose" => {
-            let lost = rules::with(|state| state.lose(slot));
+            let count = match value(&rest, "count") {
+                Some(count) => Some(number(count)?),
+                None => None,
+            };
+            let lost = rules::with(|state| state.lose(slot, count));
             functions::close_really(&lost);
         }
         "remove" => {
             let slot = slot?;
             let lost = rules::with(|state| {
                 state.removed.insert(slot);
-                state.lose(Some(slot))
+                state.lose(Some(slot), None)
             });
             functions::close_really(&lost);
         }
@@ -82,6 +88,7 @@ fn obeyed(line: &str) -> Option<String> {
         }
         "calls" => return rules::with(|state| rest.first().map(|name| state.calls(name).to_string())),
         "sessions" => return Some(rules::with(|state| state.sessions.len().to_string())),
+        "stalled" => return Some(rules::with(|state| state.stalled.to_string())),
         "wait-stalled" => {
             let wanted = number(rest.first()?)?;
             rules::wait_until(|state| state.stalled >= wanted);
@@ -94,28 +101,31 @@ fn obeyed(line: &str) -> Option<String> {
 fn rule(words: &[&str], slot: Option<u64>) -> Option<Rule> {
     let (function, words) = words.split_first()?;
     let known = *function == "*" || functions::NAMES.contains(function);
+    let form = match value(words, "signature") {
+        Some("short") => Some(Form::Short),
+        Some("long") => Some(Form::Long),
+        Some("empty") => Some(Form::Empty),
+        Some("zero") => Some(Form::Zero),
+        Some("garbage") => Some(Form::Garbage),
+        Some(_) => return None,
+        None => None,
+    };
     let action = if words.contains(&"stall") {
-        Action::Stall
+        form.map_or(Action::Stall, Action::StallThenSignature)
     } else if let Some(code) = value(words, "return") {
         Action::Return(number(code)?)
     } else if let Some(microseconds) = value(words, "takes") {
         Action::Takes(Duration::from_micros(number(microseconds)?))
     } else {
-        Action::Signature(match value(words, "signature")? {
-            "short" => Form::Short,
-            "long" => Form::Long,
-            "empty" => Form::Empty,
-            "zero" => Form::Zero,
-            "garbage" => Form::Garbage,
-            _ => return None,
-        })
+        Action::Signature(form?)
     };
     let after = value(words, "after").map_or(Some(0), number)?;
     let count = match value(words, "count") {
         Some(count) => Some(number(count)?),
         None => None,
     };
-    known.then(|| Rule { function: (*function).to_owned(), action, after, count, slot })
+    let is_for_first = words.contains(&"first");
+    known.then(|| Rule { function: (*function).to_owned(), action, after, count, slot, is_for_first })
 }
 
 fn value<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
@@ -144,6 +154,8 @@ mod tests {
             "rule C_Sign signature=odd",
             "remove",
             "lose slot=x",
+            "lose count=x",
+            "rule C_Sign stall signature=odd",
         ] {
             assert!(obey(line).starts_with("not understood"), "{line}");
         }
@@ -154,5 +166,9 @@ mod tests {
         let rule = rule(&["C_Login", "return=0xA4", "count=2", "after=1"], Some(7)).unwrap();
         assert_eq!((rule.function.as_str(), rule.action), ("C_Login", Action::Return(0xA4)));
         assert_eq!((rule.after, rule.count, rule.slot), (1, Some(2), Some(7)));
+        assert!(!rule.is_for_first);
+        let rule = super::rule(&["C_Sign", "stall", "signature=garbage", "first"], None).unwrap();
+        assert_eq!(rule.action, Action::StallThenSignature(Form::Garbage));
+        assert!(rule.is_for_first);
     }
 }

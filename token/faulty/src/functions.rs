@@ -135,7 +135,7 @@ fn around(name: &'static str, subject: Subject, call: impl FnOnce() -> CK_RV) ->
         }
         Some(Action::Return(code)) => code,
         Some(Action::Takes(least)) => taking(least, call),
-        Some(Action::Stall) => {
+        Some(Action::Stall | Action::StallThenSignature(_)) => {
             stall();
             call()
         }

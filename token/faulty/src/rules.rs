@@ -45,6 +45,8 @@ pub(crate) enum Action {
     Stall,
     /// Its signature is not what it should be.
     Signature(Form),
+    /// It hangs until it is released, and its signature is not what it should be.
+    StallThenSignature(Form),
 }
 
 /// One command about one function.
@@ -58,6 +60,8 @@ pub(crate) struct Rule {
     pub(crate) count: Option<u64>,
     /// On this slot alone.
     pub(crate) slot: Option<u64>,
+    /// Only where it is the session's first call of the function.
+    pub(crate) is_for_first: bool,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +70,8 @@ pub(crate) struct State {
     calls: BTreeMap<&'static str, u64>,
     /// Open sessions and their slots.
     pub(crate) sessions: BTreeMap<u64, u64>,
+    /// Which functions were called on which open sessions.
+    called: BTreeSet<(u64, &'static str)>,
     lost: BTreeSet<u64>,
     pub(crate) removed: BTreeSet<u64>,
     pub(crate) stalled: u64,
@@ -119,9 +125,14 @@ impl State {
                 if matches!(subject, Subject::Slot(_)) { CKR_TOKEN_NOT_PRESENT } else { CKR_DEVICE_REMOVED };
             return Some(Action::Return(code));
         }
+        let is_first = match subject {
+            Subject::Session(session) => self.called.insert((session, function)),
+            Subject::Module | Subject::Slot(_) => false,
+        };
         let concerns = |rule: &Rule| {
             (rule.function == function || rule.function == "*")
                 && rule.slot.is_none_or(|wanted| slot == Some(wanted))
+                && (is_first || !rule.is_for_first)
         };
         let mut action = None;
         for rule in self.rules.iter_mut().filter(|rule| concerns(rule)) {
@@ -139,34 +150,44 @@ impl State {
     /// Whether the next signature of this session is to be one octet longer, of which its length must speak first.
     pub(crate) fn is_long_next(&self, session: u64) -> bool {
         let slot = self.sessions.get(&session).copied();
+        let is_first = !self.called.contains(&(session, "C_Sign"));
         let first = self.rules.iter().find(|rule| {
             rule.function == "C_Sign"
                 && rule.after == 0
                 && rule.slot.is_none_or(|wanted| slot == Some(wanted))
+                && (is_first || !rule.is_for_first)
         });
         first.is_some_and(|rule| rule.action == Action::Signature(Form::Long))
     }
 
     pub(crate) fn opened(&mut self, session: u64, slot: u64) {
-        self.lost.remove(&session);
+        self.forget(session);
         self.sessions.insert(session, slot);
     }
 
     pub(crate) fn closed(&mut self, session: u64) {
         self.sessions.remove(&session);
+        self.forget(session);
+    }
+
+    fn forget(&mut self, session: u64) {
         self.lost.remove(&session);
+        self.called.retain(|(known, _)| *known != session);
     }
 
     pub(crate) fn closed_all_of(&mut self, slot: Option<u64>) {
         self.sessions.retain(|_, of| slot.is_some_and(|slot| *of != slot));
     }
 
-    /// Makes the handles of all sessions invalid, those of one slot or all; the real ones are to be closed.
-    pub(crate) fn lose(&mut self, slot: Option<u64>) -> Vec<u64> {
+    /// Makes the handles of sessions invalid, of one slot or all, and of those so many with the highest numbers or all; the
+    /// real ones are to be closed.
+    pub(crate) fn lose(&mut self, slot: Option<u64>, count: Option<u64>) -> Vec<u64> {
         let concerned = |of: &u64| slot.is_none_or(|slot| *of == slot);
-        let lost: Vec<u64> =
-            self.sessions.iter().filter(|(_, of)| concerned(of)).map(|(session, _)| *session).collect();
-        self.sessions.retain(|_, of| !concerned(of));
+        let highest_first = self.sessions.iter().rev().filter(|(_, of)| concerned(of));
+        let count = count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        let lost: Vec<u64> = highest_first.map(|(session, _)| *session).take(count).collect();
+        self.sessions.retain(|session, _| !lost.contains(session));
+        self.called.retain(|(session, _)| !lost.contains(session));
         self.lost.extend(&lost);
         lost
     }
@@ -181,7 +202,7 @@ mod tests {
     use super::*;
 
     fn rule(function: &str, action: Action, after: u64, count: Option<u64>, slot: Option<u64>) -> Rule {
-        Rule { function: function.to_owned(), action, after, count, slot }
+        Rule { function: function.to_owned(), action, after, count, slot, is_for_first: false }
     }
 
     #[test]
@@ -206,10 +227,29 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_for_first_calls_holds_once_for_each_session_and_again_for_one_that_was_opened_anew() {
+        let mut state = State::default();
+        state.opened(1, 10);
+        assert_eq!(state.plan("C_Sign", Subject::Session(1)), None);
+        let garbage = Action::Signature(Form::Garbage);
+        state.rules.push(Rule { is_for_first: true, ..rule("C_Sign", garbage, 0, None, None) });
+        state.opened(2, 10);
+        let plan = |state: &mut State, session| state.plan("C_Sign", Subject::Session(session));
+        assert_eq!(
+            [plan(&mut state, 1), plan(&mut state, 2), plan(&mut state, 2)],
+            [None, Some(garbage), None]
+        );
+        assert_eq!(state.lose(None, Some(1)), [2]);
+        assert_eq!(plan(&mut state, 1), None);
+        state.opened(2, 10);
+        assert_eq!(plan(&mut state, 2), Some(garbage));
+    }
+
+    #[test]
     fn lost_sessions_stay_invalid_until_their_number_is_given_again() {
         let mut state = State::default();
         state.opened(1, 10);
-        assert_eq!(state.lose(None), [1]);
+        assert_eq!(state.lose(None, None), [1]);
         assert_eq!(
             state.plan("C_Sign", Subject::Session(1)),
             Some(Action::Return(CKR_SESSION_HANDLE_INVALID))

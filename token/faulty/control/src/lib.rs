@@ -87,6 +87,12 @@ impl FaultyModule {
         self.ask(&format!("calls {function}")).parse().unwrap()
     }
 
+    /// How many calls hang.
+    #[must_use]
+    pub fn stalled(&self) -> usize {
+        self.ask("stalled").parse().unwrap()
+    }
+
     /// Waits until so many calls hang.
     pub fn wait_stalled(&self, calls: usize) {
         self.tell(&format!("wait-stalled {calls}"));

@@ -139,6 +139,24 @@ unsafe extern "C" fn sign(
         buffer.truncate(usize::try_from(length).unwrap_or(0));
         (returned, buffer)
     };
+    // Not what the real module has signed.
+    let in_form = |form| {
+        let (returned, real) = aside();
+        if returned != CKR_OK {
+            return returned;
+        }
+        let altered = altered(real, form);
+        let room = usize::try_from(unsafe { *length }).unwrap_or(0);
+        if altered.len() > room {
+            return CKR_BUFFER_TOO_SMALL;
+        }
+        // There is room for so much, and nothing else of ours lies there.
+        unsafe {
+            std::ptr::copy_nonoverlapping(altered.as_ptr(), signature, altered.len());
+            *length = CK_ULONG::try_from(altered.len()).unwrap_or(0);
+        }
+        CKR_OK
+    };
     match rules::at_call(|state| state.plan("C_Sign", Subject::Session(session))) {
         None => plain(),
         Some(Action::Return(code)) => {
@@ -150,22 +168,10 @@ unsafe extern "C" fn sign(
             stall();
             plain()
         }
-        Some(Action::Signature(form)) => {
-            let (returned, real) = aside();
-            if returned != CKR_OK {
-                return returned;
-            }
-            let altered = altered(real, form);
-            let room = usize::try_from(unsafe { *length }).unwrap_or(0);
-            if altered.len() > room {
-                return CKR_BUFFER_TOO_SMALL;
-            }
-            // There is room for so much, and nothing else of ours lies there.
-            unsafe {
-                std::ptr::copy_nonoverlapping(altered.as_ptr(), signature, altered.len());
-                *length = CK_ULONG::try_from(altered.len()).unwrap_or(0);
-            }
-            CKR_OK
+        Some(Action::Signature(form)) => in_form(form),
+        Some(Action::StallThenSignature(form)) => {
+            stall();
+            in_form(form)
         }
     }
 }
