@@ -94,8 +94,11 @@ pub fn listed(folder: &DataFolder) -> Result<HashSet<String>> {
     let listed = folder.run(&always)?.succeeded()?.stdout;
     listed
         .lines()
-        .map(|line| {
-            let row: Value = serde_json::from_str(line)?;
+        .map(|line| -> Result<Value> { Ok(serde_json::from_str(line)?) })
+        // A time without a record has a row of its own, with no token.
+        .filter(|row| !row.as_ref().is_ok_and(|row| row.get("offFrom").is_some()))
+        .map(|row| {
+            let row = row?;
             Ok(row.get("token").and_then(Value::as_str).context("token")?.to_ascii_lowercase())
         })
         .collect()
