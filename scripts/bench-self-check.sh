@@ -45,7 +45,7 @@ done
 for key in "${keys[@]}"; do
     printf '%-10s' "$key"
     for mode in first always; do
-        printf ' %14s' "$(printf '%s\n' "${measured[@]}" | awk -v m="$mode" -v k="$key" '$1 == m && $2 == k { print $3 }')"
+        printf ' %14s' "$(printf '%s\n' "${measured[@]}" | awk -v m="$mode" -v k="$key" '$1 == m && $2 == k { printf "%.0f", $3 }')"
     done
     printf '\n'
 done

@@ -238,10 +238,12 @@ def overload(server, _work):
 
 
 def memory(server, _work):
-    lines = ["| tokens since the start | resident memory |", "|---|---|"]
+    lines = ["| tokens | resident memory |", "|---|---|"]
+    # The highest so far is forgotten: it was that of other measurements (proc(5), clear_refs).
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")
     for step in range(HUNDRED_THOUSANDS):
         server.bench(P256, "--connections", 64, "--requests", 100_000)
-        lines.append(f"| about {step + 1}00 000 more | {server.memory_kib('VmRSS') / 1024:.1f} MiB |")
+        lines.append(f"| {step + 1}00 000 more | {server.memory_kib('VmRSS') / 1024:.1f} MiB |")
     lines.append(f"| the most at any time | {server.memory_kib('VmHWM') / 1024:.1f} MiB |")
     return "\n".join(lines)
 
@@ -371,7 +373,7 @@ The server of the first table with its ledger, P-256, 64 connections (`attestamp
 
 ## A slow HSM
 
-SoftHSM2 behind a module that takes 5 ms for each signature, 32 sessions: 6400 signatures a second are possible
+A token behind a module that takes 5 ms for each signature, 32 sessions: 6400 signatures a second are possible
 (`scripts/bench-slow-hsm.sh`).
 
 {kept.get("slow-hsm")}
