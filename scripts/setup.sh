@@ -86,6 +86,9 @@ need_for_test() {
     need osslsigncode has osslsigncode
     need dpkg-dev has dpkg-shlibdeps
     need strace has strace
+    # scripts/third-party.sh compares.
+    need patch has patch
+    need diffutils has diff
     # scripts/verifiers.sh makes a virtual environment.
     need python3-venv python3 -c 'import venv, ensurepip'
     # tsget comes with openssl; its Perl binding of curl does not, and changed its name.
