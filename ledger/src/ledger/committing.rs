@@ -15,7 +15,7 @@ use crate::place::SegmentRange;
 use crate::segment::SegmentStart;
 
 /// How long a batch waits for more entries, at most, when more are to be expected: a commit costs 60 to 70 µs of CPU time
-/// whatever is in it, so that a core spends a tenth of its time on them at most.
+/// whatever is in it, so that it pays to put into one what comes within a millisecond.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Entries for which a batch waits, at most.

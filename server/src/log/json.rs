@@ -1,7 +1,7 @@
 //! One JSON object a line, written as the event's fields are visited: there is one such line a request.
 //!
 //! `tracing-subscriber`'s own JSON form, of the same names in the same order, collects the fields through `serde` and costs
-//! twice as much (`docs/benchmarks-remarks.md`). Spans are not shown; nothing here opens any.
+//! more (`docs/benchmarks-remarks.md`). Spans are not shown; nothing here opens any.
 
 use std::fmt::{self, Debug, Write as _};
 
