@@ -98,6 +98,12 @@ impl KeyAlgorithm {
         Self::SlhDsaShake128f,
     ];
 
+    /// The algorithm of a public key, in DER as X.509 has it (SubjectPublicKeyInfo); `None` if it is none of these.
+    #[must_use]
+    pub fn of_public_key(spki_der: &[u8]) -> Option<Self> {
+        crate::spki::algorithm(spki_der)
+    }
+
     /// What keys of this kind sign with.
     #[must_use]
     pub fn scheme(self) -> SignatureScheme {

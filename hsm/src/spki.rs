@@ -86,6 +86,11 @@ pub(crate) fn from_public_key_info(algorithm: KeyAlgorithm, der: &[u8]) -> Optio
     fits.then(|| der.to_vec())
 }
 
+/// The algorithm of a public key; `None` if it is none that keys here can have.
+pub(crate) fn algorithm(der: &[u8]) -> Option<KeyAlgorithm> {
+    KeyAlgorithm::ALL.into_iter().find(|algorithm| from_public_key_info(*algorithm, der).is_some())
+}
+
 fn has_modulus_bits(algorithm: KeyAlgorithm, modulus: &[u8]) -> bool {
     let PublicKey::Rsa { modulus_bits } = algorithm.row().public else { return false };
     let top_bit_set = modulus.first().is_some_and(|first| first & 0x80 != 0);
@@ -113,6 +118,7 @@ mod tests {
             assert_eq!(from_point(algorithm, &wrapped).unwrap(), spki);
             assert_eq!(key_bytes(&spki).unwrap(), point);
             assert_eq!(from_public_key_info(algorithm, &spki), Some(spki.clone()));
+            assert_eq!(KeyAlgorithm::of_public_key(&spki), Some(algorithm));
             assert_eq!(from_point(algorithm, &wrapped[1..]), None);
         }
     }
@@ -123,6 +129,7 @@ mod tests {
             let spki = from_value(algorithm, &vec![7; length]).unwrap();
             assert_eq!(key_bytes(&spki).unwrap(), vec![7; length]);
             assert_eq!(from_public_key_info(algorithm, &spki), Some(spki.clone()));
+            assert_eq!(KeyAlgorithm::of_public_key(&spki), Some(algorithm));
             assert_eq!(from_value(algorithm, &vec![7; length - 1]), None);
             assert_eq!(from_public_key_info(KeyAlgorithm::SlhDsaSha2_128f, &spki), None);
         }
@@ -135,6 +142,9 @@ mod tests {
         assert_eq!(from_public_key_info(KeyAlgorithm::Rsa2048, &p256), None);
         assert_eq!(from_public_key_info(KeyAlgorithm::EcdsaP256, &p256[..p256.len() - 1]), None);
         assert_eq!(from_rsa(KeyAlgorithm::Rsa2048, &[0xFF; 384], &[1, 0, 1]), None);
+        let rsa = from_rsa(KeyAlgorithm::Rsa2048, &[0xFF; 256], &[1, 0, 1]).unwrap();
+        assert_eq!(KeyAlgorithm::of_public_key(&rsa), Some(KeyAlgorithm::Rsa2048));
+        assert_eq!(KeyAlgorithm::of_public_key(&rsa[1..]), None);
     }
 
     #[test]

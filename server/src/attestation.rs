@@ -164,11 +164,14 @@ impl Attester {
     /// Holds a session open for each attestation key, for a server that is asked for attestations.
     ///
     /// # Errors
-    /// [`AttestationError::Hsm`].
-    pub fn with_pools(mut self) -> Result<Self, AttestationError> {
+    /// [`AttestationError::Hsm`], [`AttestationError::Token`].
+    pub fn with_pools(mut self, tokens: &mut Tokens) -> Result<Self, AttestationError> {
         for chain in self.chains.values_mut() {
             let config = PoolConfig { sessions: SESSIONS, holds_module: false, ..PoolConfig::default() };
-            chain.pool = Some(self.token.signing_pool(&chain.key.id, &chain.key.spki_der, config)?);
+            let (asked, id, spki) =
+                (Arc::clone(&self.token), chain.key.id.clone(), chain.key.spki_der.clone());
+            let open = move || asked.signing_pool(&id, &spki, config);
+            chain.pool = Some(tokens.ask(&self.token_name, open)??);
         }
         Ok(self)
     }

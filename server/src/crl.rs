@@ -6,8 +6,11 @@
 use std::path::Path;
 
 use attestamp_certs::{
-    CertificateSerial, Crl, CrlParameters, RevocationReason, RevokedCertificate, UnixTime, UnsignedCrl, pem,
+    CertificateRevocationListDer, CertificateSerial, Crl, CrlParameters, RevocationReason,
+    RevokedCertificate, UnixTime, UnsignedCrl, pem,
 };
+
+use attestamp_hsm::Token;
 
 use crate::config::{CaConfig, Config};
 use crate::data_folder::{FILE_MODE, Layout, write_atomically};
@@ -123,7 +126,6 @@ pub fn issue(
     let token = tokens
         .open(&config.tokens, &ca_config.token)
         .map_err(|source| CrlError::Token { name: name.into(), source })?;
-    let ca = authority(layout, name, ca_config, &token)?;
     let before = last(layout, name)?;
     let mut revoked = before.as_ref().map(|crl| crl.revoked().to_vec()).unwrap_or_default();
     if let Some(Revocation { serial, reason }) = revocation
@@ -132,22 +134,44 @@ pub fn issue(
         revoked.push(RevokedCertificate { serial: serial.clone(), revoked_at: now, reason: Some(*reason) });
     }
     let number = before.map_or(1, |crl| crl.number().saturating_add(1));
+    let entries = revoked.len();
+    let sign = {
+        let (layout, name, ca_config) = (layout.clone(), name.to_owned(), ca_config.clone());
+        move || signed(&layout, &name, &ca_config, &token, number, &revoked, now)
+    };
+    let crl = tokens
+        .ask(&ca_config.token, sign)
+        .map_err(|source| CrlError::Token { name: name.into(), source })??;
+    let path = layout.ca_revocation_list(name);
+    write_atomically(&path, &crl, FILE_MODE)
+        .map_err(|source| issue_error(HierarchyError::Unwritable { path, source }))?;
+    tracing::info!(ca = name, number, revoked = entries, "CRL issued");
+    Ok(())
+}
+
+/// The list, signed. It asks the token.
+fn signed(
+    layout: &Layout,
+    name: &str,
+    config: &CaConfig,
+    token: &Token,
+    number: u64,
+    revoked: &[RevokedCertificate],
+    now: UnixTime,
+) -> Result<CertificateRevocationListDer<'static>, CrlError> {
+    let issue_error = |source| CrlError::Issue { name: name.into(), source };
+    let ca = authority(layout, name, config, token)?;
     let unsigned = UnsignedCrl::build(CrlParameters {
         issuer: ca.issuer(),
         signature_algorithm: ca.signature_algorithm(),
         this_update: now,
-        next_update: after(now, u64::from(ca_config.crl_days)),
+        next_update: after(now, u64::from(config.crl_days)),
         number,
-        revoked: &revoked,
+        revoked,
     })
     .map_err(|source| issue_error(source.into()))?;
     let signature = ca.sign(unsigned.to_be_signed()).map_err(issue_error)?;
-    let crl = unsigned.attach(&signature).map_err(|source| issue_error(source.into()))?;
-    let path = layout.ca_revocation_list(name);
-    write_atomically(&path, &crl, FILE_MODE)
-        .map_err(|source| issue_error(HierarchyError::Unwritable { path, source }))?;
-    tracing::info!(ca = name, number, revoked = revoked.len(), "CRL issued");
-    Ok(())
+    unsigned.attach(&signature).map_err(|source| issue_error(source.into()))
 }
 
 /// The CA of that name, with its key in reach.
@@ -158,7 +182,7 @@ pub fn authority<'a>(
     layout: &Layout,
     name: &str,
     config: &CaConfig,
-    token: &'a attestamp_hsm::Token,
+    token: &'a Token,
 ) -> Result<CertificationAuthority<'a>, CrlError> {
     let issue_error = |source| CrlError::Issue { name: name.into(), source };
     let path = layout.ca_certificate(name);

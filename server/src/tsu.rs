@@ -47,9 +47,18 @@ pub struct Tsu {
     metrics: Arc<TsuMetrics>,
 }
 
+/// What came of starting a TSU.
+#[derive(Debug)]
+pub struct Started {
+    /// The TSU.
+    pub tsu: Tsu,
+    /// Why none of its signers has begun, if so: their tokens are away, and it issues when one is back.
+    pub outage: Option<TsuError>,
+}
+
 impl Tsu {
     /// Checks everything that the TSU rests on and starts its pools; keeps the pools of `before` if key and pool are the
-    /// same. Of several signers, one at least must begin; those whose tokens are away begin later.
+    /// same. Signers whose tokens are away begin later.
     ///
     /// # Errors
     /// [`TsuError`] with the first thing that does not fit.
@@ -60,11 +69,15 @@ impl Tsu {
         parts: &StartParts<'_>,
         tokens: &mut Tokens,
         before: Option<&Arc<Self>>,
-    ) -> Result<Self, TsuError> {
+    ) -> Result<Started, TsuError> {
         let now = parts.clock.unverified_time();
         let metrics = parts.metrics.tsu(name);
         let beginning = Beginning { name, config, all, clock: parts.clock, now };
         let (mut signers, mut outage) = (Vec::new(), None);
+        let is_survivable = |error: &TsuError| match config.signers.all.as_slice() {
+            [_, _, ..] => signer::is_outage(error),
+            _ => signer::is_away(error),
+        };
         for signer in &config.signers.all {
             let path = signer::certificate_path(signer, parts.layout.tsu_chain(name));
             let chain = CertificateChain::load_from(&path, name, now).map_err(|error| {
@@ -78,7 +91,7 @@ impl Tsu {
             let before = before.and_then(|tsu| tsu.signers.iter().find(|known| known.config() == signer));
             match made.begin(&beginning, tokens, before.map(Arc::as_ref)) {
                 Ok(()) => {}
-                Err(error) if config.signers.all.len() > 1 && signer::is_outage(&error) => {
+                Err(error) if is_survivable(&error) => {
                     let error_text = crate::log::chain(&error);
                     tracing::warn!(
                         tsu = name,
@@ -92,16 +105,26 @@ impl Tsu {
             }
             signers.push(Arc::new(made));
         }
-        let Some(algorithm) =
-            signers.iter().find_map(|signer| signer.signing()).map(|signing| signing.algorithm)
-        else {
+        let begun = signers.iter().find_map(|signer| signer.signing()).map(|signing| signing.algorithm);
+        let outage = match outage {
+            Some(error) if begun.is_none() && !signer::is_away(&error) => return Err(error),
+            outage => outage.filter(|_| begun.is_none()),
+        };
+        let certified = || signers.iter().find_map(|signer| signer.certified_algorithm());
+        let Some(algorithm) = begun.or_else(certified) else {
             return Err(outage.unwrap_or_else(|| TsuError::NoCertificate { name: name.into() }));
         };
         metrics.retain_signers(|label| signers.iter().any(|signer| signer.label() == label));
         let (name, config, turn) = (name.to_owned(), config.clone(), AtomicUsize::new(0));
         let tsu = Self { name, config, signers, algorithm, turn, metrics };
         tsu.signers.iter().try_for_each(|signer| tsu.check_algorithm(signer))?;
-        Ok(tsu)
+        Ok(Started { tsu, outage })
+    }
+
+    /// Whether one of its signers has begun: without any it issues nothing.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.signers.iter().any(|signer| signer.signing().is_some())
     }
 
     /// Begins with the signers whose tokens were away, if they have come back. True if one did.

@@ -2,7 +2,7 @@
 //!
 //! A PKCS#11 module is found by its C entry points. Linked statically, those are symbols of the program itself, and
 //! `cryptoki::context::Pkcs11::new_from_self()` finds them there, if the linker was told to export them: every package
-//! with a binary or tests needs the lines of this folder's `build.rs` in its own.
+//! with a binary or tests needs the lines of `hsm/build.rs` in its own.
 //!
 //! C_Initialize takes its configuration through a raw pointer, which `cryptoki` hands over in unsafe code only, so that
 //! one call is made here, for a database path; every other call is made through `cryptoki`. Built as a cdylib, the same token

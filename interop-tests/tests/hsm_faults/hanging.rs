@@ -3,9 +3,11 @@
 
 use std::thread;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use attestamp_interop_tests::authority::Authority;
-use attestamp_interop_tests::softhsm::SoftHsm;
+use attestamp_interop_tests::reply::{self, failure};
+use attestamp_interop_tests::request::Request;
+use attestamp_interop_tests::softhsm::{self, SoftHsm};
 
 use crate::{Pair, QUICK, granted_and_verified, readiness, until};
 
@@ -97,9 +99,44 @@ fn a_reload_that_a_tsu_without_a_standby_needs_is_refused_and_says_why() -> Resu
 }
 
 #[test]
-fn a_server_that_has_no_other_signer_for_a_tsu_does_not_start_and_says_why() -> Result<()> {
+fn a_tsu_whose_only_token_is_away_at_the_start_joins_when_it_is_back() -> Result<()> {
     let pair = Pair::create(QUICK)?;
     pair.faulty.begin_with(SoftHsm::module()?, &["rule C_Login stall"]);
+    let authority = pair.folder.serve()?;
+    for tsu in ["default", "first"] {
+        granted_and_verified(&pair.folder, &authority, tsu)?;
+    }
+    let request = Request::of(b"while its token is away")?.encoded();
+    reply::rejected(&authority.post("/tsa/single", &request)?, failure::SYSTEM_FAILURE)?;
+    let (status, text) = readiness(&authority)?;
+    ensure!(status == 503 && text.contains("hsm-unavailable") && text.contains(SAID), "{status} {text}");
+    // What waits already is no reason to refuse a reload.
+    pair.folder.run(&["reload"])?.succeeded()?;
+    reply::rejected(&authority.post("/tsa/single", &request)?, failure::SYSTEM_FAILURE)?;
+    pair.faulty.clear();
+    until("`single` begins", || Ok(reply::granted(&authority.post("/tsa/single", &request)?).is_ok()))?;
+    granted_and_verified(&pair.folder, &authority, "single")?;
+    until("it is ready", || Ok(readiness(&authority)?.0 == 200))
+}
+
+#[test]
+fn a_server_none_of_whose_tsus_can_be_reached_does_not_start_and_says_why() -> Result<()> {
+    let pair = Pair::create(QUICK)?;
+    pair.folder.run(&["tsu", "retire", "first"])?.succeeded()?;
+    pair.folder.edit_configuration("default-tsu = \"default\"", "default-tsu = \"single\"")?;
+    pair.folder.run(&["tsu", "retire", "default"])?.succeeded()?;
+    pair.faulty.begin_with(SoftHsm::module()?, &["rule C_Login stall"]);
     pair.folder.serve_refused()?.failed()?.said("TSU `single` does not start")?.said(SAID)?;
+    Ok(())
+}
+
+#[test]
+fn a_key_that_is_not_there_is_a_mistake_and_not_an_outage() -> Result<()> {
+    let pair = Pair::create(QUICK)?;
+    let text = std::fs::read_to_string(pair.folder.path().join("attestamp.toml"))?;
+    let (_, table) = text.split_once("[tsu.single]").context("no [tsu.single]")?;
+    let key = table.lines().find(|line| line.starts_with("key = ")).context("no key")?;
+    pair.folder.edit_configuration(key, &format!("key = \"pkcs11:token={};id=%00%01\"", softhsm::LABEL))?;
+    pair.folder.serve_refused()?.failed()?.said("TSU `single` does not start")?.said("has no private key")?;
     Ok(())
 }

@@ -77,7 +77,7 @@ impl Attesting {
     ) -> Result<Self, AttestationError> {
         let mut warnings = Vec::new();
         let opened = Attester::open(layout, config, tokens)
-            .and_then(|attester| attester.map(Attester::with_pools).transpose());
+            .and_then(|attester| attester.map(|attester| attester.with_pools(tokens)).transpose());
         let attester = match opened {
             Ok(attester) => attester,
             Err(shared @ AttestationError::SharedKey { .. }) => return Err(shared),

@@ -38,9 +38,13 @@ impl Signers {
         tokens: &mut Tokens,
     ) -> Result<Self, LedgerError> {
         let token = tokens.open(tables, &config.token)?;
-        let mut signers = vec![Signer::open(config, &token, "key", &config.key, KeyAlgorithm::Ed25519)?];
+        let mut open = |setting, key: &Pkcs11Uri, required| {
+            let (origin, token, key) = (config.origin.clone(), Arc::clone(&token), key.clone());
+            tokens.ask(&config.token, move || Signer::open(&origin, &token, setting, &key, required))?
+        };
+        let mut signers = vec![open("key", &config.key, KeyAlgorithm::Ed25519)?];
         if let Some(key) = &config.pq_key {
-            signers.push(Signer::open(config, &token, "pq-key", key, KeyAlgorithm::MlDsa44)?);
+            signers.push(open("pq-key", key, KeyAlgorithm::MlDsa44)?);
         }
         Ok(Self(signers))
     }
@@ -85,8 +89,8 @@ impl Signers {
 
 impl Signer {
     fn open(
-        config: &LedgerConfig,
-        token: &Arc<Token>,
+        origin: &str,
+        token: &Token,
         setting: &'static str,
         uri: &Pkcs11Uri,
         required: KeyAlgorithm,
@@ -95,7 +99,7 @@ impl Signer {
         if key.algorithm != required {
             return Err(LedgerError::Algorithm { setting, found: key.algorithm, required });
         }
-        let verifier = keys::verifier(&config.origin, &key)?;
+        let verifier = keys::verifier(origin, &key)?;
         let pool = PoolConfig { sessions: SESSIONS, holds_module: false, ..PoolConfig::default() };
         let pool = token.signing_pool(&key.id, &key.spki_der, pool)?;
         Ok(Self { setting, verifier, pool })

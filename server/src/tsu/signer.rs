@@ -298,6 +298,12 @@ impl Signer {
         &self.config
     }
 
+    /// The algorithm of the key that its certificate is for.
+    #[must_use]
+    pub fn certified_algorithm(&self) -> Option<KeyAlgorithm> {
+        KeyAlgorithm::of_public_key(self.chain.leaf().spki_der())
+    }
+
     /// Its certificate and those above it.
     #[must_use]
     pub fn chain(&self) -> &CertificateChain {
@@ -390,6 +396,23 @@ pub(super) fn is_outage(error: &TsuError) -> bool {
             TsuError::Token(TokenError::Silent { .. } | TokenError::DatabaseMissing { .. })
                 | TsuError::SelfTest(SelfTestError::Sign(_))
         )
+}
+
+/// Whether a token does not answer, or says that it cannot, so that only time or somebody at the HSM can help; whatever the
+/// configuration could have got wrong, a key's name or a PIN or a path, is not that.
+pub(super) fn is_away(error: &TsuError) -> bool {
+    use super::self_test::SelfTestError;
+    use crate::tokens::TokenError;
+
+    match hsm_error(error) {
+        Some(HsmError::TokenMissing { .. } | HsmError::ModuleBusy | HsmError::SessionStale) => true,
+        Some(error @ HsmError::Call(_)) => matches!(error.remedy(), Remedy::Recover | Remedy::ReopenSession),
+        Some(_) => false,
+        None => matches!(
+            error,
+            TsuError::Token(TokenError::Silent { .. }) | TsuError::SelfTest(SelfTestError::Sign(_))
+        ),
+    }
 }
 
 fn is_worth_another_try(error: &TsuError) -> bool {
