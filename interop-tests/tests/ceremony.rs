@@ -15,7 +15,7 @@ use attestamp_interop_tests::modern_openssl;
 use attestamp_interop_tests::tools::{Finished, OPENSSL, PKCS11_TOOL};
 use base64ct::{Base64, Encoding as _};
 use serde_json::Value;
-use sha2::{Digest, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 
 const DOCUMENT: Document =
     Document { path: "docs/ceremony.md", text: include_str!("../../docs/ceremony.md") };
@@ -254,6 +254,7 @@ fn a_ceremony_on_the_embedded_token_holds_as_the_document_checks_it() -> Result<
         transcript["participants"][1]["role"] == "witness" && transcript["token"]["module"] == "embedded"
     );
     ensure!(list(&transcript, "keysBefore")?.is_empty());
+    is_on_record(&room)?;
     #[rustfmt::skip]
     check_transcript(&room, &transcript, &[
         "attestamp attestation", "attestamp device", "attestamp device-root", "attestamp ledger", "attestamp pq-attestation",
@@ -305,6 +306,19 @@ fn a_transcript_that_was_changed_is_found_out() -> Result<()> {
     room.sh("chain")?.failed()?.said("differ")?;
     std::fs::write(room.in_data("certs/tsu/default.pem"), "another")?;
     room.sh("files")?.failed()?.said("certs/tsu/default.pem: FAILED")?;
+    Ok(())
+}
+
+/// E8: the ledger begins with the plan, who approved it, and every key, the destroyed one twice.
+fn is_on_record(room: &Room) -> Result<()> {
+    let entries = std::fs::read(room.in_data("ledger/segments/00000001/entries"))?;
+    let times = |wanted: &[u8]| entries.windows(wanted.len()).filter(|found| *found == wanted).count();
+    ensure!(times(&Sha256::digest(SAMPLE.as_bytes())) == 1, "the plan's hash is not on record");
+    ensure!(times(b"Anna Peeters (operator), Wim Janssens (witness)") == 1, "nobody approved it");
+    for root in ["attestamp device-root", "attestamp pq-device-root"] {
+        ensure!(times(root.as_bytes()) == 2, "{root} was made and destroyed, which is twice");
+    }
+    ensure!(times(b"destroyed") == 2, "two roots were destroyed");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use attestamp_interop_tests::data_folder::DataFolder;
 use attestamp_interop_tests::modern_openssl;
 use attestamp_interop_tests::program;
@@ -61,6 +61,10 @@ fn openssl_accepts_the_request_and_an_auditor_the_organisations_root() -> Result
 
     let chain = signed(&folder, "device.csr", "copy")?;
     import(&folder, &chain)?.succeeded()?;
+    // E8: what auditors trust from here on is on record.
+    let entries = std::fs::read(folder.path().join("ledger/segments/00000001/entries"))?;
+    let wanted = b"classical attestation chain";
+    ensure!(entries.windows(wanted.len()).any(|found| found == wanted), "the chain is not on record");
     let authority = folder.serve()?;
     let mut connection = authority.connect()?;
     for (path, name) in

@@ -97,6 +97,8 @@ pub struct Authority {
     layout: Layout,
     metrics: Arc<Metrics>,
     running: ArcSwap<Running>,
+    /// What it was started with.
+    beginning: Config,
     pki: ArcSwap<PkiFiles>,
     attesting: ArcSwap<Attesting>,
     clock: Arc<ClockGate>,
@@ -158,6 +160,7 @@ impl Authority {
         Ok(Self {
             layout,
             metrics,
+            beginning: running.config.clone(),
             running: ArcSwap::from_pointee(running),
             pki: ArcSwap::from_pointee(pki),
             attesting: ArcSwap::from_pointee(attesting),
@@ -197,7 +200,7 @@ impl Authority {
         self.clock.resume_after_leap_second();
         self.clock.hold_to(running.tsus.values().map(|tsu| tsu.accuracy_claim()));
         self.metrics.retain_tsus(|name| running.tsus.contains_key(name));
-        self.record_reload(&before, &running);
+        self.record_reload(&before, &running, &attesting);
         self.running.store(Arc::new(running));
         self.pki.store(Arc::new(pki));
         self.attesting.store(attesting);
@@ -371,6 +374,19 @@ impl Authority {
     /// Whether a token could be issued now, and why not.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        readiness::judge(&self.running.load(), &self.attesting.load(), self.ledger.as_deref(), &self.clock)
+        let waiting = self.needing_restart();
+        readiness::judge(
+            &self.running.load(),
+            &waiting,
+            &self.attesting.load(),
+            self.ledger.as_deref(),
+            &self.clock,
+        )
+    }
+
+    /// The settings that a reload has read and only a start will take.
+    #[must_use]
+    pub fn needing_restart(&self) -> Vec<&'static str> {
+        self.beginning.needing_restart(&self.running.load().config)
     }
 }

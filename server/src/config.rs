@@ -132,6 +132,8 @@ pub struct TsuConfig {
     pub profile: Profile,
     /// How signatures reach the token.
     pub pool: attestamp_hsm::PoolConfig,
+    /// How many requests may wait, if the operator says so; in `pool` it is never absent.
+    pub queue_length: Option<usize>,
     /// The TSU whose token over the signature each of its tokens carries.
     pub nested: Option<String>,
     /// Whether it issues with a key that has shortcomings.
@@ -141,6 +143,24 @@ pub struct TsuConfig {
 }
 
 impl Config {
+    /// What differs in a later configuration that a server takes only when it starts.
+    #[must_use]
+    pub fn needing_restart(&self, later: &Self) -> Vec<&'static str> {
+        let (own, other) = (&self.server, &later.server);
+        let differs = [
+            ("server.listen", own.listen != other.listen),
+            ("server.public-url", own.public_url != other.public_url),
+            ("server.tls-certificate", own.tls_certificate != other.tls_certificate),
+            ("server.tls-key", own.tls_key != other.tls_key),
+            ("server.shutdown-grace-seconds", own.shutdown_grace_seconds != other.shutdown_grace_seconds),
+            ("[limits]", self.limits != later.limits),
+            ("[log]", self.log != later.log),
+            ("[telemetry]", self.telemetry != later.telemetry),
+            ("[clock]", self.clock != later.clock),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(setting, _)| setting).collect()
+    }
+
     /// Reads and checks the configuration of a data folder. Relative paths in it start there.
     ///
     /// # Errors
@@ -321,8 +341,8 @@ fn tsu_config(
         setting => value(format!("tsu.{name}.{setting}"), problem),
     })?;
     let (token, retired, nested) = (section.token, section.retired, section.nested_tsu);
-    let accept_unattested = section.accept_unattested;
-    Ok(TsuConfig { token, key, retired, profile, pool, nested, accept_unattested, signers })
+    let (accept_unattested, queue_length) = (section.accept_unattested, section.queue_length);
+    Ok(TsuConfig { token, key, retired, profile, pool, queue_length, nested, accept_unattested, signers })
 }
 
 fn default_tsu(

@@ -30,7 +30,7 @@ pub enum StampOutcome {
         /// What became of the request, for the log and the metrics (a closed set).
         outcome: Outcome,
     },
-    /// The queue in front of the HSM is full: HTTP 503 with `Retry-After`.
+    /// Too many wait already, for the HSM or for a processor: HTTP 503 with `Retry-After`.
     Busy {
         /// Seconds after which the client may try again.
         retry_after_seconds: u32,
@@ -76,6 +76,10 @@ pub async fn stamp(
         let failure = malformed.map_or(Failure::Fault(Fault::SystemFailure), Failure::Malformed);
         return reject(tsu, Outcome::Malformed, &failure);
     };
+    // its turn; beyond the bound at once a refusal (server/src/tsu/turns.rs)
+    if tsu.take_turn().await.is_err() {
+        return StampOutcome::Busy { retry_after_seconds: 1 };
+    }
     // a verdict on the clock that is at most two seconds old (server/src/clock/gate.rs)
     let Ok(now) = clock.now() else { return time_not_available(tsu) };
     // the certificate's and the key's end, before the HSM is asked (server/src/tsu.rs)

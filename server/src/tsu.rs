@@ -11,6 +11,7 @@ mod etsi;
 mod self_check;
 mod self_test;
 mod signer;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +34,7 @@ pub use choice::Tried;
 pub use error::{LifeOver, SignFault, TsuError};
 pub use self_check::SelfCheckFailed;
 pub use signer::Signer;
+pub use turns::TooMany;
 
 /// A TSU that may issue.
 #[derive(Debug)]
@@ -119,6 +121,17 @@ impl Tsu {
         let tsu = Self { name, config, signers, algorithm, turn, metrics };
         tsu.signers.iter().try_for_each(|signer| tsu.check_algorithm(signer))?;
         Ok(Started { tsu, outage })
+    }
+
+    /// Waits for the request's turn, before anything is spent on it.
+    ///
+    /// # Errors
+    /// [`TooMany`] wait already.
+    pub async fn take_turn(&self) -> Result<(), TooMany> {
+        match self.signers.iter().find(|signer| signer.is_up()) {
+            Some(signer) => signer.take_turn().await,
+            None => Ok(()),
+        }
     }
 
     /// Whether one of its signers has begun: without any it issues nothing.

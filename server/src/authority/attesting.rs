@@ -125,6 +125,11 @@ impl Attesting {
         self.files = Arc::new(AttestationFiles::load(layout, Some(attester)));
     }
 
+    /// The attestation keys, if they are in reach.
+    pub(super) fn attester(&self) -> Option<&Attester> {
+        self.attester.as_ref()
+    }
+
     /// What is served without asking the token.
     #[must_use]
     pub fn files(&self) -> &Arc<AttestationFiles> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Authority, AuthorityError, Running};
+use super::{Attesting, Authority, AuthorityError, Running};
 use crate::config::{Config, LedgerSetting};
 use crate::ledger::served::{LedgerAnswer, LedgerRequest};
 use crate::ledger::{AuthorityLedger, Beginning, LedgerError, PastLedger, events, gap};
@@ -67,9 +67,14 @@ impl Authority {
 
     /// Records what a reload changes, before a token is issued by what is new. What the disk does not take now is recorded
     /// before the next checkpoint.
-    pub(super) fn record_reload(&self, before: &Running, after: &Running) {
+    pub(super) fn record_reload(&self, before: &Running, after: &Running, attesting: &Attesting) {
         let Some(ledger) = &self.ledger else { return };
         let now = self.clock.unverified_time();
-        let _ = ledger.record_events(events::reloaded(&before.tsus, &after.tsus, after.config.digest, now));
+        let mut events = events::reloaded(&before.tsus, &after.tsus, after.config.digest, now);
+        // A chain that is out of reach for a while has not been installed anew when it is back.
+        if let (Some(before), Some(after)) = (self.attesting.load().attester(), attesting.attester()) {
+            events.extend(events::chains_installed(Some(before), Some(after), now));
+        }
+        let _ = ledger.record_events(events);
     }
 }

@@ -71,12 +71,12 @@ fn publish_signer(signer: &Signer, metrics: &Metrics) -> (u32, u32) {
     let counters = pool.counters();
     let totals = PoolTotals {
         sign_errors: counters.failures.saturating_add(counters.expired),
-        busy: counters.busy.saturating_add(counters.stalled),
+        busy: counters.busy.saturating_add(counters.stalled).saturating_add(signer.refused_turns()),
         recoveries: counters.recoveries.saturating_add(counters.reopened_sessions),
     };
     metrics.hsm.add(own, totals);
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    let (sessions, queued) = (number(pool.sessions()), number(pool.queued()));
+    let (sessions, queued) = (number(pool.sessions()), number(signer.queued()));
     own.sessions.set(f64::from(sessions));
     own.queued.set(f64::from(queued));
     (sessions, queued)

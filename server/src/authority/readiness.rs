@@ -61,6 +61,7 @@ const SECONDS_A_DAY: u64 = 86_400;
 
 pub(super) fn judge(
     running: &Running,
+    needing_restart: &[&str],
     attesting: &Attesting,
     ledger: Option<&AuthorityLedger>,
     clock: &ClockGate,
@@ -120,6 +121,13 @@ pub(super) fn judge(
             "waits for a certificate: `attestamp tsu import {name} chain.pem`, then `attestamp reload`"
         );
         warnings.push(ReadinessNote { tsu: Some(name.clone()), code: "no-certificate", detail });
+    }
+    if !needing_restart.is_empty() {
+        let detail = format!(
+            "attestamp.toml has changed in what only a start takes: {}; restart the server, or undo the change",
+            needing_restart.join(", ")
+        );
+        warnings.push(note(None, "restart-needed", detail));
     }
     warnings.extend(attesting.warnings().iter().cloned());
     let mut readiness = Readiness {

@@ -188,7 +188,7 @@ fn make(layout: &Layout, args: &mut InitArgs, ceremony: Option<&Ceremony>) -> an
         token.check_mechanisms(tsu.algorithm)?;
     }
     let before: Vec<_> = token.keys()?.into_iter().map(|key| key.id).collect();
-    let made = make_in(layout, args, &token, &token_table).and_then(|chain_keys| {
+    let made = make_in(layout, args, &token, &token_table, ceremony).and_then(|chain_keys| {
         let Some(ceremony) = ceremony else { return Ok(()) };
         transcript::write(layout, ceremony, &token, &before, &chain_keys)
     });
@@ -224,6 +224,7 @@ fn make_in(
     args: &InitArgs,
     token: &Token,
     token_table: &str,
+    ceremony: Option<&Ceremony>,
 ) -> anyhow::Result<Vec<ChainKey>> {
     let now = clock::system_time();
     let organization = Organization {
@@ -290,7 +291,7 @@ fn make_in(
             stored::renew_if_changed(layout, &attester, &key, Moment::unassured(now))?;
         }
     }
-    let first = first_ledger::events(layout, &config, token, now)?;
+    let first = first_ledger::events(layout, &config, token, &chains.keys, ceremony, now)?;
     ledger::offline::begin(layout, &config, &mut tokens, first)?;
     write_atomically(&layout.config_file(), text.as_bytes(), FILE_MODE)
         .with_context(|| format!("cannot write {}", layout.config_file().display()))?;

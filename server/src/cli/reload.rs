@@ -15,6 +15,10 @@ use crate::data_folder::Layout;
 
 /// How long a reload may take: tokens are asked for their keys.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What the server writes of a reload: this and the settings that wait for a start, or
+pub(super) const RELOADED: &str = "reloaded";
+/// this and why.
+pub(super) const REFUSED: &str = "refused";
 /// Between two looks at whether it is done.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -46,15 +50,16 @@ pub fn run(data: Option<&Path>, _args: &ReloadArgs) -> anyhow::Result<ExitCode> 
         match outcome(&layout) {
             told if told == before => {}
             Some(told) => {
-                return match told.split_once(' ').map(|(_, refusal)| refusal.trim()) {
-                    Some(refusal) if !refusal.is_empty() => {
-                        bail!("the server keeps what it had: {refusal}")
-                    }
-                    _ => {
-                        writeln!(std::io::stdout(), "process {} has reloaded", pid.as_raw_pid())?;
-                        Ok(ExitCode::SUCCESS)
-                    }
-                };
+                let (_, told) = told.split_once(' ').unwrap_or_default();
+                let (verdict, rest) = told.trim().split_once(' ').unwrap_or((told.trim(), ""));
+                if verdict == REFUSED {
+                    bail!("the server keeps what it had: {rest}");
+                }
+                writeln!(std::io::stdout(), "process {} has reloaded", pid.as_raw_pid())?;
+                if !rest.is_empty() {
+                    writeln!(std::io::stderr(), "warning: only a start takes what has changed in {rest}")?;
+                }
+                return Ok(ExitCode::SUCCESS);
             }
             None => {}
         }

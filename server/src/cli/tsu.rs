@@ -463,6 +463,15 @@ fn retire(layout: &Layout, args: &RetireArgs) -> anyhow::Result<()> {
         "TSU {} is retired; {key}. Its certificate stays, to verify its tokens",
         args.name
     )?;
+    if config.default_tsu.as_deref() == Some(args.name.as_str())
+        && let Some(next) = after.tsus.iter().find(|(_, tsu)| !tsu.retired).map(|(name, _)| name)
+    {
+        writeln!(
+            std::io::stderr(),
+            "warning: it answered `POST /`, which TSU {next} does from now on: name another one as default-tsu in \
+             attestamp.toml if that is not meant"
+        )?;
+    }
     Ok(())
 }
 

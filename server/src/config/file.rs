@@ -121,7 +121,7 @@ impl Default for LimitsSection {
 }
 
 /// `[log]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct LogSection {
     /// `error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level`.
@@ -361,9 +361,8 @@ pub struct TsuSection {
     /// Sessions open for signing.
     #[serde(default = "default_sessions")]
     pub sessions: usize,
-    /// Requests that may wait for a session; more are refused with 503.
-    #[serde(default = "default_queue_length")]
-    pub queue_length: usize,
+    /// Requests that may wait; more are refused with 503.
+    pub queue_length: Option<usize>,
     /// Seconds after which a request that waits for the token is refused.
     #[serde(default = "default_sign_seconds")]
     pub sign_seconds: u32,
@@ -413,10 +412,6 @@ fn default_accuracy_seconds() -> u32 {
 
 fn default_sessions() -> usize {
     8
-}
-
-fn default_queue_length() -> usize {
-    256
 }
 
 fn default_sign_seconds() -> u32 {

@@ -318,7 +318,8 @@ const TSU_DEFAULTS: &str = r#"# accepted-policies = []
 # ETSI EN 319 422: off, etsi, or qualified.
 # etsi = "off"
 # Sessions open for signing, requests that may wait for one (more get 503), and seconds that they may wait.
-# The embedded token has at least one session for each processor.
+# The embedded token has at least one session for each processor; where it signs on the threads that serve requests, as
+# many may wait as can be signed in a second, unless queue-length says otherwise.
 # sessions = 8
 # queue-length = 256
 # sign-seconds = 10

@@ -63,11 +63,14 @@ fn hash(name: &str) -> Result<HashAlgorithm, Wrong> {
     })
 }
 
+/// Requests that may wait for a session, where the file does not say.
+const QUEUE_LENGTH: usize = 256;
+
 pub(super) fn pool_config(section: &TsuSection) -> Result<PoolConfig, Wrong> {
     let sessions = NonZeroUsize::new(section.sessions)
         .filter(|sessions| sessions.get() <= 1024)
         .ok_or_else(|| ("sessions", "must be 1 to 1024".to_owned()))?;
-    if !(1..=100_000).contains(&section.queue_length) {
+    if section.queue_length.is_some_and(|length| !(1..=100_000).contains(&length)) {
         return Err(("queue-length", "must be 1 to 100000".to_owned()));
     }
     if section.sign_seconds == 0 {
@@ -75,7 +78,7 @@ pub(super) fn pool_config(section: &TsuSection) -> Result<PoolConfig, Wrong> {
     }
     Ok(PoolConfig {
         sessions,
-        queue_length: section.queue_length,
+        queue_length: section.queue_length.unwrap_or(QUEUE_LENGTH),
         deadline: Duration::from_secs(u64::from(section.sign_seconds)),
         dispatch: match section.dispatch {
             DispatchMode::Auto => DispatchChoice::Auto,

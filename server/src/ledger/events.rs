@@ -6,10 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use attestamp_attestation::ChainKind;
 use attestamp_certs::UnixTime;
 use attestamp_hsm::KeyInfo;
 use attestamp_ledger::{EventEntry, EventKind, Hash};
 
+use crate::attestation::Attester;
+use crate::attestation::hierarchy::ChainKey;
 use crate::tsu::{Signer, Tsu};
 
 /// Where there is nothing to hash.
@@ -95,6 +98,45 @@ pub fn tsu_ended(name: &str, certificate_der: &[u8], now: UnixTime) -> EventEntr
 #[must_use]
 pub fn certificate_installed(subject: &str, der: &[u8], now: UnixTime) -> EventEntry {
     EventEntry { digest: Hash::of(der), ..event(EventKind::CertificateInstalled, subject, now) }
+}
+
+/// The keys of attestation chains, and what was destroyed after its only use.
+#[must_use]
+pub fn chain_keys(keys: &[ChainKey], now: UnixTime) -> Vec<EventEntry> {
+    let of_key = |key: &ChainKey| {
+        let info = &key.made.info;
+        let destroyed = key.is_destroyed.then(|| key_retired(&info.label, &info.spki_der, true, now));
+        std::iter::once(key_created(info, now)).chain(destroyed)
+    };
+    keys.iter().flat_map(of_key).collect()
+}
+
+/// The certificates of attestation chains that `before` does not have: of the attestation keys, the devices, and those above.
+pub(crate) fn chains_installed(
+    before: Option<&Attester>,
+    after: Option<&Attester>,
+    now: UnixTime,
+) -> Vec<EventEntry> {
+    let ders = |attester: Option<&Attester>, kind| -> Vec<Vec<u8>> {
+        let chain = attester.map(|attester| attester.chain(kind)).unwrap_or_default();
+        chain.iter().map(|certificate| certificate.der().to_vec()).collect()
+    };
+    let of_chain = |kind: ChainKind| {
+        let known = ders(before, kind);
+        let new = ders(after, kind).into_iter().filter(move |der| !known.contains(der));
+        new.map(move |der| certificate_installed(&format!("{kind} attestation chain"), &der, now))
+    };
+    ChainKind::ALL.into_iter().flat_map(of_chain).collect()
+}
+
+/// Somebody approved a text, by a rite that asks for more than one.
+#[must_use]
+pub fn approved(subject: &str, text: &str, by: &str, now: UnixTime) -> EventEntry {
+    EventEntry {
+        digest: Hash::of(text.as_bytes()),
+        detail: clipped(by, MAX_DETAIL_OCTETS),
+        ..event(EventKind::Approved, subject, now)
+    }
 }
 
 /// The configuration was read.

@@ -3,6 +3,7 @@
 //! The certificate is a file and is there from the start. The key is in a token that may be away: a signer begins when its
 //! token can be reached, after the same checks at whatever time that is, and a TSU with several begins with those that can.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::choice::Record;
 use super::self_check::{self, SelfCheckFailed};
+use super::turns::{self, TooMany, Turns};
 use super::{CertificateChain, SignFault, TsuError, check_certificate, check_life, self_test};
 use crate::attestation::claims::key_claims;
 use crate::clock::ClockGate;
@@ -66,6 +68,8 @@ pub(super) struct Signing {
     pub(super) duration: Duration,
     /// What the token does not say of the key; empty unless the operator accepts that.
     pub(super) shortcomings: Vec<Shortcoming>,
+    /// Where signatures are made on the threads that serve requests: who waits for one.
+    turns: Option<Arc<Turns>>,
 }
 
 /// What beginning needs of its surroundings.
@@ -176,7 +180,8 @@ impl Signer {
         };
         let algorithm = key.algorithm;
         let duration = Duration::ZERO;
-        let mut signing = Signing { token, algorithm, template, pool, limits, duration, shortcomings };
+        let mut signing =
+            Signing { token, algorithm, template, pool, limits, duration, shortcomings, turns: None };
         match check_life(&self.chain, now) {
             Ok(()) => {
                 signing.duration = self_test::run(&signing, &self.chain, &config.profile, now)?;
@@ -187,7 +192,38 @@ impl Signer {
                 tracing::error!(tsu = name, signer = self.label(), reason = %over, "this signer issues nothing");
             }
         }
+        if signing.pool.dispatch() == Dispatch::Inline {
+            let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            let limit = turns::limit(config.queue_length, signing.duration, processors);
+            signing.turns = Some(Arc::new(Turns::new(limit)));
+        }
         Ok(signing)
+    }
+
+    /// Waits until those that came before have been looked at; at once where the pool has a queue of its own.
+    ///
+    /// # Errors
+    /// [`TooMany`] wait already.
+    pub async fn take_turn(&self) -> Result<(), TooMany> {
+        match self.signing().and_then(|signing| signing.turns.as_ref()) {
+            Some(turns) => turns.wait().await,
+            None => Ok(()),
+        }
+    }
+
+    /// How many requests wait for a session or a processor.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.signing().map_or(0, |signing| {
+            let turns = signing.turns.as_ref().map_or(0, |turns| turns.waiting());
+            signing.pool.queued().saturating_add(turns)
+        })
+    }
+
+    /// How many requests found too many others waiting for a processor.
+    #[must_use]
+    pub fn refused_turns(&self) -> u64 {
+        self.signing().and_then(|signing| signing.turns.as_ref()).map_or(0, |turns| turns.refused())
     }
 
     /// Signs the signed attributes of a token, on this thread or on one of the pool's, and waits no longer than so.

@@ -155,7 +155,10 @@ fn taking(least: Duration, call: impl FnOnce() -> CK_RV) -> CK_RV {
 /// The kernel lets a thread sleep 50 µs longer than it asked for, to spare itself timers; an HSM has no such habit.
 fn wake_on_time() {
     // A number of nanoseconds for the calling thread; what it returns says whether the kernel knows the option.
-    #[expect(unsafe_code, reason = "prctl takes what follows its option as it is: here one number, and no pointer")]
+    #[expect(
+        unsafe_code,
+        reason = "prctl takes what follows its option as it is: here one number, and no pointer"
+    )]
     let _ = unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 

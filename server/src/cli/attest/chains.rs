@@ -9,6 +9,7 @@ use attestamp_attestation::ChainKind;
 use attestamp_attestation::evidence::verify_evidence;
 use clap::Args;
 
+use super::super::ledger::warn_unless_recorded;
 use super::ChainOption;
 use crate::attestation::hierarchy::{self, DeviceRoot, Imported};
 use crate::attestation::{KeyEvidence, Moment, Occasion, attested_keys, read_certificates, stored};
@@ -16,6 +17,7 @@ use crate::clock;
 use crate::config::{Config, edit};
 use crate::data_folder::{FILE_MODE, Layout, write_atomically};
 use crate::hierarchy::{Maker, Organization};
+use crate::ledger::{events, offline};
 use crate::tokens::Tokens;
 
 /// Options of `attest init`.
@@ -111,6 +113,10 @@ pub(super) fn init(layout: &Layout, args: &InitArgs) -> anyhow::Result<()> {
     for key in attested_keys(layout, &config, maker.now) {
         stored::renew_if_changed(layout, &attester, &key, Moment::unassured(maker.now))?;
     }
+    let mut recorded = events::chain_keys(&chains.keys, maker.now);
+    recorded.extend(events::chains_installed(None, Some(&attester), maker.now));
+    recorded.push(events::configured(config.digest, maker.now));
+    warn_unless_recorded(offline::record(layout, &config, &mut tokens, recorded));
     for kind in attester.kinds() {
         let root = layout.attestation_file(kind, hierarchy::file::DEVICE_ROOT);
         writeln!(out, "auditors pin {}: give it to them by a way that they trust", root.display())?;
@@ -153,8 +159,12 @@ pub(super) fn import(layout: &Layout, args: &ImportArgs) -> anyhow::Result<()> {
         );
     };
     let imported = Imported { kind, path: &args.chain, chain: &chain };
+    // A chain that cannot be read is as none.
+    let before = super::attester(layout, &config, &mut tokens).ok();
     hierarchy::import(layout, attestation, &token, imported, trial, now)?;
     let attester = super::attester(layout, &config, &mut tokens)?;
+    let installed = events::chains_installed(before.as_ref(), Some(&attester), now);
+    warn_unless_recorded(offline::record_unless_served(layout, &config, &mut tokens, installed));
     for key in &keys {
         stored::renew_if_changed(layout, &attester, key, Moment::unassured(now))?;
     }

@@ -2,9 +2,11 @@
 
 use attestamp_certs::UnixTime;
 use attestamp_hsm::{HsmError, Token};
-use attestamp_ledger::EventEntry;
+use attestamp_ledger::{EventEntry, EventKind};
 
+use super::transcript::Ceremony;
 use super::{TOKEN_NAME, say};
+use crate::attestation::hierarchy::ChainKey;
 use crate::config::Config;
 use crate::data_folder::Layout;
 use crate::ledger::keys::{self, MadeLedger};
@@ -45,14 +47,27 @@ pub(super) fn make(
     Ok(made.table(TOKEN_NAME))
 }
 
-/// What the ledger begins with: the keys that are in the token, the certificates of the TSUs, the configuration.
+/// What the ledger begins with: the plan that people approved, the keys that are in the token and those that were destroyed
+/// after their only use, the certificates of the TSUs, the configuration.
 pub(super) fn events(
     layout: &Layout,
     config: &Config,
     token: &Token,
+    chain_keys: &[ChainKey],
+    ceremony: Option<&Ceremony>,
     now: UnixTime,
 ) -> anyhow::Result<Vec<EventEntry>> {
-    let mut events: Vec<_> = token.keys()?.iter().map(|key| event::key_created(key, now)).collect();
+    let mut events: Vec<_> = ceremony.map(|ceremony| ceremony.approval(now)).into_iter().collect();
+    events.extend(token.keys()?.iter().map(|key| event::key_created(key, now)));
+    let destroyed = event::chain_keys(chain_keys, now);
+    let is_known = |known: &[EventEntry], event: &EventEntry| {
+        event.kind == EventKind::KeyCreated && known.iter().any(|known| known.digest == event.digest)
+    };
+    for event in destroyed {
+        if !is_known(&events, &event) {
+            events.push(event);
+        }
+    }
     for name in config.tsus.keys() {
         if let Ok(chain) = CertificateChain::read(&layout.tsu_chain(name), now) {
             events.push(event::certificate_installed(name, chain.leaf().der(), now));

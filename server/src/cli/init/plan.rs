@@ -120,6 +120,11 @@ impl Plan {
         Ok((Self::parse(&text).with_context(|| path.display().to_string())?, text))
     }
 
+    /// Who is there, with their roles.
+    pub(super) fn who(&self) -> Vec<String> {
+        self.participant.iter().map(|person| format!("{} ({})", person.name, person.role)).collect()
+    }
+
     fn parse(text: &str) -> anyhow::Result<Self> {
         for (line, number) in text.lines().zip(1_usize..) {
             ensure_visible(line).with_context(|| format!("line {number}"))?;

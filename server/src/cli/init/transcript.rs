@@ -11,6 +11,7 @@ use attestamp_attestation::ChainKind;
 use attestamp_certs::pem::{self, PemLabel};
 use attestamp_certs::{HashAlgorithm, UnixTime};
 use attestamp_hsm::{KeyId, KeyInfo, Token};
+use attestamp_ledger::EventEntry;
 
 use super::plan::Plan;
 use super::say;
@@ -18,6 +19,7 @@ use crate::attestation::hierarchy::{ChainKey, file};
 use crate::clock::{self, rfc3339};
 use crate::data_folder::{FILE_MODE, FOLDER_MODE, Layout, write_atomically};
 use crate::hierarchy::sign;
+use crate::ledger::events;
 
 mod document;
 
@@ -44,6 +46,11 @@ impl Ceremony {
     pub(super) fn announce(&self) {
         say("the plan has this SHA-512; both of you compare it with what you wrote down:");
         say(&format!("  {}", sha512(self.plan_text.as_bytes())));
+    }
+
+    /// For the ledger: the plan, and who was there.
+    pub(super) fn approval(&self, now: UnixTime) -> EventEntry {
+        events::approved("ceremony", &self.plan_text, &self.plan.who().join(", "), now)
     }
 }
 

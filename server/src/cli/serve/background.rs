@@ -10,6 +10,7 @@ use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::super::reload::{REFUSED, RELOADED};
 use super::{CARE_INTERVAL, METRICS_INTERVAL, RELOAD_PATIENCE, SIGNERS_INTERVAL, TOKEN_CLOCK_INTERVAL};
 use crate::authority::Authority;
 use crate::config::Config;
@@ -130,7 +131,7 @@ async fn look_after(authority: &Arc<Authority>, metrics: &Arc<Metrics>, warn: bo
 async fn reload(layout: &Layout, authority: &Arc<Authority>, metrics: &Arc<Metrics>, tls: Option<Arc<Tls>>) {
     let again = {
         let (layout, authority, metrics) = (layout.clone(), Arc::clone(authority), Arc::clone(metrics));
-        move || -> anyhow::Result<()> {
+        move || -> anyhow::Result<Vec<&'static str>> {
             let config = Config::load(&layout)?;
             if let Some(tls) = tls {
                 tls.reload()?;
@@ -138,7 +139,7 @@ async fn reload(layout: &Layout, authority: &Arc<Authority>, metrics: &Arc<Metri
             authority.reload(config)?;
             authority.publish(&metrics);
             authority.publish_expiries(&metrics);
-            Ok(())
+            Ok(authority.needing_restart())
         }
     };
     let outcome = match timeout(RELOAD_PATIENCE, tokio::task::spawn_blocking(again)).await {
@@ -150,13 +151,18 @@ async fn reload(layout: &Layout, authority: &Arc<Authority>, metrics: &Arc<Metri
         )),
     };
     let told = match &outcome {
-        Ok(()) => {
+        Ok(waiting) if waiting.is_empty() => {
             tracing::info!("reloaded");
-            String::new()
+            RELOADED.to_owned()
+        }
+        Ok(waiting) => {
+            let settings = waiting.join(", ");
+            tracing::warn!(settings, "reloaded, but for settings that only a start takes");
+            format!("{RELOADED} {settings}")
         }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "not reloaded: the TSUs stay as they were");
-            format!("{error:#}")
+            format!("{REFUSED} {error:#}")
         }
     };
     // A number of its own for each, so that who waits sees that the file is new.
