@@ -88,9 +88,9 @@ deb: build ## make the Debian package, from the release build
 	@ls -l '$(TARGET_FOLDER)'/debian/*.deb
 
 .PHONY: bench
-bench: setup-build ## measure and write docs/benchmarks.md: scripts/bench.py
+bench: setup-test ## measure and write docs/benchmarks.md: scripts/bench.py
 	scripts/bench.py
 
 .PHONY: bench-attestation
-bench-attestation: setup-build ## measure what attesting costs: scripts/bench-attestation.sh
+bench-attestation: setup-test ## measure what attesting costs: scripts/bench-attestation.sh
 	scripts/bench-attestation.sh
