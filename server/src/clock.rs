@@ -1,7 +1,7 @@
 //! The real clock, and the verdict on it that every token needs (requirements F1 to F8).
 //!
 //! ```text
-//! source      reads CLOCK_REALTIME, CLOCK_BOOTTIME and adjtimex          the only place that does
+//! source      reads the kernel's clocks and adjtimex                     the only place that does
 //! check       one sample -> passed | warned | refused                    kernel (F2), network (F3), jump (F4), leap second (F5)
 //! judge       one sample and what all checks say of it together
 //! ntp         asks time servers, for the check against them           F3

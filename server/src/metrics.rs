@@ -164,7 +164,7 @@ const STATUSES: [StatusCode; 11] = [
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
 ];
 const REFUSALS: [&str; 3] = ["capacity", "address", "stopping"];
-const OVERDUES: [&str; 4] = ["head", "write", "request", "linger"];
+const OVERDUES: [&str; 5] = ["head", "write", "request", "linger", "flood"];
 const OUTCOMES: [&str; 5] = ["granted", "malformed", "refused", "time-not-available", "system-failure"];
 
 impl Metrics {
@@ -225,12 +225,13 @@ impl HttpMetrics {
     }
 
     pub(crate) fn overdue(&self, reason: Overdue) {
-        let [head, write, request, linger] = &self.overdue;
+        let [head, write, request, linger, flood] = &self.overdue;
         match reason {
             Overdue::Head => head.increment(),
             Overdue::Write => write.increment(),
             Overdue::Request => request.increment(),
             Overdue::Linger => linger.increment(),
+            Overdue::Flood => flood.increment(),
         }
     }
 }

@@ -5,8 +5,11 @@
 
 mod first_tokens;
 mod hanging;
+mod leaving;
+mod own_clock;
 mod same_key;
 mod two_modules;
+mod under_load;
 
 use std::thread;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use attestamp_kernel_clock::{KernelClockReading, KernelClockState, StatusFlags};
 use jiff::SignedDuration;
 
-use super::source::{BootId, ClockPair, KernelUnreadable, TimeSource};
+use super::source::{BootId, ClockReadings, KernelUnreadable, TimeSource};
 
 const TICK: Duration = Duration::from_nanos(1);
 
@@ -21,19 +21,24 @@ pub struct DangerousFakeTime {
 
 #[derive(Debug)]
 struct State {
-    clocks: ClockPair,
+    clocks: ClockReadings,
     kernel: Result<KernelClockReading, KernelUnreadable>,
     boot: u64,
     realtime_frozen: bool,
     boottime_frozen: bool,
+    slew_parts_per_million: i32,
 }
 
 impl DangerousFakeTime {
     /// A clock at this second, an hour after the boot, synchronised to within a millisecond.
     #[must_use]
     pub fn synchronised_at(unix_seconds: u64) -> Self {
-        let clocks =
-            ClockPair { realtime: Duration::from_secs(unix_seconds), boottime: Duration::from_secs(3_600) };
+        let clocks = ClockReadings {
+            realtime: Duration::from_secs(unix_seconds),
+            boottime: Duration::from_secs(3_600),
+            slew: SignedDuration::ZERO,
+            suspended: Duration::ZERO,
+        };
         Self {
             state: Mutex::new(State {
                 clocks,
@@ -41,6 +46,7 @@ impl DangerousFakeTime {
                 boot: 1,
                 realtime_frozen: false,
                 boottime_frozen: false,
+                slew_parts_per_million: 0,
             }),
         }
     }
@@ -58,21 +64,35 @@ impl DangerousFakeTime {
         }
     }
 
-    /// Time passes, with the machine running or suspended: both clocks go on, except where frozen.
+    /// Time passes while the machine runs: the clocks go on, except where frozen, with what a slew adds.
     pub fn advance(&self, by: Duration) {
         let mut state = self.lock();
         state.pass(by);
     }
 
+    /// The machine is suspended for as long, and comes back with both clocks as much later.
+    pub fn suspend(&self, by: Duration) {
+        let mut state = self.lock();
+        state.clocks.realtime += by;
+        state.clocks.boottime += by;
+        state.clocks.suspended += by;
+    }
+
+    /// A time service slews the clock from now on: so much more (or less) passes on it than in truth.
+    pub fn slew(&self, parts_per_million: i32) {
+        self.lock().slew_parts_per_million = parts_per_million;
+    }
+
+    /// What slewing has added to the clock.
+    #[must_use]
+    pub fn slewed(&self) -> SignedDuration {
+        self.lock().clocks.slew
+    }
+
     /// Somebody sets the clock: CLOCK_REALTIME moves, CLOCK_BOOTTIME does not.
     pub fn step(&self, by: SignedDuration) {
         let mut state = self.lock();
-        let magnitude = by.unsigned_abs();
-        state.clocks.realtime = if by.is_negative() {
-            state.clocks.realtime.saturating_sub(magnitude)
-        } else {
-            state.clocks.realtime.saturating_add(magnitude)
-        };
+        state.clocks.realtime = moved(state.clocks.realtime, by);
     }
 
     /// The machine starts anew: CLOCK_BOOTTIME counts from zero, in another boot.
@@ -125,7 +145,7 @@ impl DangerousFakeTime {
 }
 
 impl TimeSource for DangerousFakeTime {
-    fn clocks(&self) -> ClockPair {
+    fn clocks(&self) -> ClockReadings {
         let mut state = self.lock();
         state.pass(TICK);
         state.clocks
@@ -142,11 +162,23 @@ impl TimeSource for DangerousFakeTime {
 
 impl State {
     fn pass(&mut self, by: Duration) {
+        let added =
+            SignedDuration::try_from(by).unwrap_or_default() * self.slew_parts_per_million / 1_000_000;
+        self.clocks.slew += added;
+        let by = moved(by, added);
         if !self.realtime_frozen {
             self.clocks.realtime += by;
         }
         if !self.boottime_frozen {
             self.clocks.boottime += by;
         }
+    }
+}
+
+fn moved(time: Duration, by: SignedDuration) -> Duration {
+    if by.is_negative() {
+        time.saturating_sub(by.unsigned_abs())
+    } else {
+        time.saturating_add(by.unsigned_abs())
     }
 }

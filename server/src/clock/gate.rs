@@ -1,7 +1,7 @@
 //! The gate before every token (F1): the time, if it may be relied upon now, else the reason why not.
 //!
 //! [`ClockGate::refresh`] takes a sample, asks every check and publishes the outcome; a ticker calls it twice a second.
-//! [`ClockGate::now`] is the request path: it loads the outcome, reads the two clocks and compares; no lock, no system
+//! [`ClockGate::now`] is the request path: it loads the outcome, reads the clocks and compares; no lock, no system
 //! call beyond the vDSO. What may happen between two samples is looked at there once more: the outcome's age, a step of
 //! the clock, and the beginning of a leap second's window.
 
@@ -24,7 +24,7 @@ use super::kernel::{self, KernelCheck};
 use super::leap::{self, LeapCheck};
 use super::ntp::{AccuracyClaim, ErrorLimits, Network, NetworkCheck, NetworkReading};
 use super::refusal::{ClockRefusal, ClockWarning};
-use super::source::{ClockPair, ClockSample, KernelUnreadable, TimeSource};
+use super::source::{ClockReadings, ClockSample, KernelUnreadable, TimeSource};
 use super::token_clock::TokenClocks;
 use super::{ClockConfig, ClockMode, LOG_TARGET, LeapSecondMode, VERDICT_MAX_AGE};
 
@@ -86,8 +86,8 @@ pub struct ClockSnapshot {
     pub kernel: Result<KernelClockReading, KernelUnreadable>,
     /// What the time servers said at it; `None` if none is configured.
     pub network: Option<NetworkReading>,
-    /// Both clocks at the latest sample.
-    pub sample_clocks: ClockPair,
+    /// The clocks at the latest sample.
+    pub sample_clocks: ClockReadings,
     /// Age of the latest sample.
     pub sample_age: Duration,
     /// Samples taken since the start: the number of the one in force.
@@ -301,7 +301,7 @@ impl ClockGate {
         }
     }
 
-    fn renew_mark_at(&self, clocks: ClockPair) {
+    fn renew_mark_at(&self, clocks: ClockReadings) {
         match self.mark.renew(clocks) {
             Ok(()) => self.renewal_failed.store(false, Ordering::Relaxed),
             Err(error) => {
@@ -328,7 +328,7 @@ impl ClockGate {
     }
 
     /// Whether an outcome still holds at these readings.
-    fn examine(&self, assessment: &Assessment, clocks: ClockPair) -> Result<(), ClockRefusal> {
+    fn examine(&self, assessment: &Assessment, clocks: ClockReadings) -> Result<(), ClockRefusal> {
         let age = assessment.age_at(clocks);
         if age > VERDICT_MAX_AGE {
             return Err(ClockRefusal::Stale { age, limit: VERDICT_MAX_AGE });
@@ -350,7 +350,7 @@ impl ClockGate {
     }
 
     /// All reasons against a token now, that of a request first.
-    fn refusals_of(&self, assessment: &Assessment, clocks: ClockPair) -> Vec<ClockRefusal> {
+    fn refusals_of(&self, assessment: &Assessment, clocks: ClockReadings) -> Vec<ClockRefusal> {
         let mut refusals = Vec::new();
         let examined = self.examine(assessment, clocks).err();
         let marked = self.mark.peek(clocks, self.config.backward_tolerance).err();

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::refusal::ClockRefusal;
-use super::source::{BootId, ClockPair, TimeSource, signed};
+use super::source::{BootId, ClockReadings, TimeSource, signed};
 use crate::data_folder::{FILE_MODE, write_atomically};
 
 /// How far ahead of the clock the lease is written.
@@ -164,7 +164,7 @@ impl HighWaterMark {
     /// # Errors
     /// [`ClockRefusal::BehindHighWaterMark`] if it is before the mark by more than `tolerance`;
     /// [`ClockRefusal::MarkNotStored`] if the lease does not cover it.
-    pub fn admit(&self, clocks: ClockPair, tolerance: Duration) -> Result<(), ClockRefusal> {
+    pub fn admit(&self, clocks: ClockReadings, tolerance: Duration) -> Result<(), ClockRefusal> {
         let nanoseconds = self.leased_nanoseconds(clocks)?;
         // One step, so that of two threads the second sees what the first has issued.
         let latest = self.latest.fetch_max(nanoseconds, Ordering::AcqRel);
@@ -175,14 +175,14 @@ impl HighWaterMark {
     ///
     /// # Errors
     /// As [`HighWaterMark::admit`].
-    pub fn peek(&self, clocks: ClockPair, tolerance: Duration) -> Result<(), ClockRefusal> {
+    pub fn peek(&self, clocks: ClockReadings, tolerance: Duration) -> Result<(), ClockRefusal> {
         let nanoseconds = self.leased_nanoseconds(clocks)?;
         refuse_if_behind(nanoseconds, self.latest.load(Ordering::Acquire), tolerance)
     }
 
     /// Whether the lease reaches to these readings, and was written for a clock set as it is now.
     #[must_use]
-    pub fn covers(&self, clocks: ClockPair) -> bool {
+    pub fn covers(&self, clocks: ClockReadings) -> bool {
         if self.file.is_none() {
             return true;
         }
@@ -195,7 +195,7 @@ impl HighWaterMark {
     ///
     /// # Errors
     /// [`HighWaterError::Unwritable`]: the lease stays as it is.
-    pub fn renew(&self, clocks: ClockPair) -> Result<(), HighWaterError> {
+    pub fn renew(&self, clocks: ClockReadings) -> Result<(), HighWaterError> {
         let Some(file) = &self.file else { return Ok(()) };
         let file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let now = nanoseconds_of(clocks.realtime);
@@ -222,7 +222,7 @@ impl HighWaterMark {
         file.write(self.latest.load(Ordering::Acquire), Lease::Ended)
     }
 
-    fn leased_nanoseconds(&self, clocks: ClockPair) -> Result<u64, ClockRefusal> {
+    fn leased_nanoseconds(&self, clocks: ClockReadings) -> Result<u64, ClockRefusal> {
         let nanoseconds = u64::try_from(clocks.realtime.as_nanos()).map_err(|_| ClockRefusal::OutOfRange)?;
         if self.covers(clocks) { Ok(nanoseconds) } else { Err(ClockRefusal::MarkNotStored) }
     }
@@ -255,7 +255,7 @@ impl Record {
     }
 
     /// Nanoseconds since 1970 after which nothing was issued, as far as can be known now.
-    fn upper_bound(&self, now: ClockPair, boot: Option<&BootId>) -> u64 {
+    fn upper_bound(&self, now: ClockReadings, boot: Option<&BootId>) -> u64 {
         let same_boot = self.boot.is_some() && self.boot.as_ref() == boot;
         let since = match self.lease {
             Lease::Ended => 0,

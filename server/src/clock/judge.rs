@@ -9,7 +9,7 @@ use super::announce::Announcer;
 use super::check::{Check, CheckHistory, CheckVerdict};
 use super::ntp::Agreement;
 use super::refusal::{ClockRefusal, ClockWarning};
-use super::source::{ClockPair, ClockSample};
+use super::source::{ClockReadings, ClockSample};
 use super::{DRIFT_DIVISOR, leap};
 
 /// The checks, with what they remember.
@@ -76,13 +76,14 @@ impl Judge {
 
 impl Assessment {
     /// How old it is at these readings.
-    pub(super) fn age_at(&self, clocks: ClockPair) -> Duration {
+    pub(super) fn age_at(&self, clocks: ClockReadings) -> Duration {
         clocks.boottime.saturating_sub(self.sample.clocks.boottime)
     }
 
-    /// The bound at the sample, and what the kernel would have added to it since.
-    pub(super) fn error_bound_at(&self, clocks: ClockPair) -> Option<Duration> {
-        let grown = self.age_at(clocks) / DRIFT_DIVISOR;
+    /// The bound at the sample, and what the kernel would have added to it since, and a faster slew.
+    pub(super) fn error_bound_at(&self, clocks: ClockReadings) -> Option<Duration> {
+        let drift = self.age_at(clocks) / DRIFT_DIVISOR;
+        let grown = drift.saturating_add(clocks.slewed_since(self.sample.clocks).unsigned_abs());
         self.error_bound.map(|bound| bound.saturating_add(grown))
     }
 }

@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 use super::LOG_TARGET;
 use super::check::{Check, CheckHistory, CheckVerdict};
 use super::refusal::{ClockRefusal, ClockWarning, JumpRecord};
-use super::source::{ClockPair, ClockSample};
+use super::source::{ClockReadings, ClockSample};
 use super::{ClockConfig, ClockMode, kernel, leap};
 
 /// How long samples are remembered.
@@ -38,7 +38,7 @@ pub(super) struct JumpCheck {
     mode: ClockMode,
     limit: Duration,
     reports: JumpReports,
-    recent: VecDeque<ClockPair>,
+    recent: VecDeque<ClockReadings>,
     state: State,
     last: Option<JumpRecord>,
 }
@@ -98,7 +98,7 @@ impl JumpCheck {
         (largest.unsigned_abs() > self.limit).then_some(largest)
     }
 
-    fn stands_still(&self, now: ClockPair) -> bool {
+    fn stands_still(&self, now: ClockReadings) -> bool {
         self.recent
             .back()
             .is_some_and(|previous| now.boottime <= previous.boottime || now.realtime == previous.realtime)
@@ -143,7 +143,7 @@ impl JumpCheck {
         }
     }
 
-    fn unsettle(&mut self, by: SignedDuration, now: ClockPair) {
+    fn unsettle(&mut self, by: SignedDuration, now: ClockReadings) {
         self.recent.clear();
         self.state = State::Settling { by, since_boottime: now.boottime, clean_samples: 0 };
         self.last = Some(JumpRecord { by, realtime: now.realtime });
@@ -185,7 +185,11 @@ impl Check for JumpCheck {
 }
 
 /// The step between two readings, if it is beyond the limit.
-pub(super) fn step_between(earlier: ClockPair, later: ClockPair, limit: Duration) -> Option<SignedDuration> {
+pub(super) fn step_between(
+    earlier: ClockReadings,
+    later: ClockReadings,
+    limit: Duration,
+) -> Option<SignedDuration> {
     let step = later.offset().saturating_sub(earlier.offset());
     (step.unsigned_abs() > limit).then_some(step)
 }

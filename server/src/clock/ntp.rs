@@ -11,8 +11,9 @@
 //!
 //! An answer is kept with the two clocks at which it came, and carried from there to each sample: a step of
 //! CLOCK_REALTIME since then changes the offset by as much, so that it shows at the next sample and not at the next
-//! question; for everything else the bound grows by 500 parts per million, what the kernel allows itself. Only a clock
-//! that is slewed faster than that is not noticed before the next question.
+//! question. So does what a time service slews it by faster than 500 parts per million, which CLOCK_MONOTONIC_RAW gives
+//! away. For everything else the bound grows by 500 parts per million, what the kernel allows itself. Answers from before
+//! a suspension count no more.
 //!
 //! Nothing is set by what is learnt here: setting the clock is the time service's. Servers that smear leap seconds are
 //! not UTC around one, and are found out as servers that are wrong.

@@ -59,7 +59,7 @@ pub enum ClockRefusal {
         "the kernel's clock may be wrong by {found_microseconds} µs, at most {budget_microseconds} µs are allowed; check the time service's sources"
     )]
     ErrorBoundExceeded {
-        /// The kernel's error bound.
+        /// The kernel's error bound, with what the clock was slewed by since it was told it.
         found_microseconds: i64,
         /// The budget.
         budget_microseconds: i64,

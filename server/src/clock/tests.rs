@@ -16,6 +16,7 @@ mod monotone;
 mod network;
 mod network_answers;
 mod restarts;
+mod slews;
 
 /// 2026-11-22T12:47:03Z.
 const NOON: u64 = 1_795_351_623;
@@ -101,8 +102,7 @@ fn f1_a_verdict_older_than_two_seconds_is_a_refusal_and_a_new_one_ends_it() {
 fn f1_a_suspended_machine_gets_no_token_before_a_new_verdict() {
     let bench = Bench::kernel();
     bench.ticks(3);
-    // Both clocks go on while it is suspended.
-    bench.time.advance(Duration::from_secs(8 * 3_600));
+    bench.time.suspend(Duration::from_secs(8 * 3_600));
     assert_eq!(bench.answer(), "clock-verdict-stale");
     bench.gate.refresh();
     assert_eq!(bench.answer(), "granted", "a suspension is no step");

@@ -17,6 +17,12 @@ pub(crate) type Moment = u64;
 
 const NEVER: Moment = u64::MAX;
 
+/// What one request over HTTP/2 may take: a header and a body of 16 KiB each, and as much again for their frames.
+const REQUEST_BYTES: u64 = 64 * 1024;
+/// What a connection may send beside its requests: some sixty thousand PING frames. Each request that ends takes its part
+/// from what has come.
+const UNCLAIMED_BYTES: u64 = 1 << 20;
+
 /// Shared by a connection's task, its socket and its requests.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -34,6 +40,9 @@ pub(crate) struct Activity {
     generation: AtomicU32,
     is_http2: AtomicBool,
     body_left: AtomicBool,
+    /// Octets of HTTP/2 that came in and belong to no request that has ended.
+    unclaimed_bytes: AtomicU64,
+    is_flooded: AtomicBool,
 }
 
 /// What a connection without requests waits for.
@@ -69,6 +78,8 @@ pub enum Overdue {
     Request,
     /// The client goes on sending after the answer.
     Linger,
+    /// HTTP/2 frames without end that ask for nothing.
+    Flood,
 }
 
 /// The part of the watch that only the connection's task has: when the generations of requests change.
@@ -97,6 +108,8 @@ impl Activity {
             generation: AtomicU32::new(0),
             is_http2: AtomicBool::new(false),
             body_left: AtomicBool::new(false),
+            unclaimed_bytes: AtomicU64::new(0),
+            is_flooded: AtomicBool::new(false),
         }
     }
 
@@ -117,14 +130,36 @@ impl Activity {
         InFlight { activity: Arc::clone(self), is_odd }
     }
 
-    /// Bytes came in.
-    pub(crate) fn bytes_read(&self) {
+    /// So many bytes came in. False if they are more than the connection's requests can explain.
+    pub(crate) fn bytes_read(&self, count: usize) -> bool {
+        if self.is_http2.load(Ordering::Relaxed) {
+            return self.claimed(count);
+        }
         if self.in_flight.load(Ordering::Relaxed) == 0
-            && !self.is_http2.load(Ordering::Relaxed)
             && self.phase.load(Ordering::Relaxed) == Phase::Idle.code()
         {
             self.enter(Phase::Head);
         }
+        true
+    }
+
+    /// Control frames cost us work and the client a few octets each, and belong to no request: PING, SETTINGS and their
+    /// like without end are known by the octets that no request accounts for.
+    fn claimed(&self, count: usize) -> bool {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let unclaimed = self.unclaimed_bytes.load(Ordering::Relaxed).saturating_add(count);
+        self.unclaimed_bytes.store(unclaimed, Ordering::Relaxed);
+        let open = u64::from(self.in_flight.load(Ordering::Relaxed)).saturating_mul(REQUEST_BYTES);
+        let is_within = unclaimed <= UNCLAIMED_BYTES.saturating_add(open);
+        if !is_within {
+            self.is_flooded.store(true, Ordering::Relaxed);
+        }
+        is_within
+    }
+
+    /// Whether more came in than its requests can explain.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.is_flooded.load(Ordering::Relaxed)
     }
 
     /// The connection speaks HTTP/2, where control frames come at any time and do not begin a request.
@@ -257,6 +292,9 @@ impl Watch {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.activity.generation_count(self.is_odd).fetch_sub(1, Ordering::Relaxed);
+        let unclaimed = self.activity.unclaimed_bytes.load(Ordering::Relaxed);
+        // A count that another thread reads at the same time may lose one request's share, which is no matter.
+        self.activity.unclaimed_bytes.store(unclaimed.saturating_sub(REQUEST_BYTES), Ordering::Relaxed);
         if self.activity.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.activity.enter(Phase::Idle);
         }
@@ -331,7 +369,7 @@ mod tests {
         drop(activity.begin());
         assert!(matches!(check_at(&mut watch, &activity, 2999), Verdict::Wait(_)));
         assert_eq!(check_at(&mut watch, &activity, 3100), Verdict::CloseIdle);
-        activity.bytes_read();
+        assert!(activity.bytes_read(1));
         assert_eq!(check_at(&mut watch, &activity, 1100), Verdict::Drop(Overdue::Head));
     }
 
@@ -339,9 +377,31 @@ mod tests {
     fn control_frames_do_not_begin_a_header_in_http2() {
         let (activity, mut watch) = (Activity::new(), Watch::new(&limits()));
         activity.speaks_http2();
-        activity.bytes_read();
+        assert!(activity.bytes_read(1));
         assert!(matches!(check_at(&mut watch, &activity, 2900), Verdict::Wait(_)));
         assert_eq!(check_at(&mut watch, &activity, 3100), Verdict::CloseIdle);
+    }
+
+    #[test]
+    fn what_belongs_to_no_request_is_bounded_in_http2_and_requests_take_their_part() {
+        let activity = Arc::new(Activity::new());
+        assert!(activity.bytes_read(usize::MAX), "HTTP/1 has other limits");
+        activity.speaks_http2();
+        let mebibyte = 1 << 20;
+        assert!(activity.bytes_read(mebibyte));
+        let request = activity.begin();
+        assert!(activity.bytes_read(64 * 1024));
+        drop(request);
+        assert!(!activity.is_flooded());
+        assert!(!activity.bytes_read(1) && activity.is_flooded());
+
+        let honest = Arc::new(Activity::new());
+        honest.speaks_http2();
+        for _ in 0..1_000 {
+            let request = honest.begin();
+            assert!(honest.bytes_read(32 * 1024));
+            drop(request);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    activity::{Activity, Moment, Verdict, Watch},
+    activity::{Activity, Moment, Overdue, Verdict, Watch},
     backend::Backend,
     limits::HttpLimits,
     registry::{Place, Stop},
@@ -92,6 +92,9 @@ where
         loop {
             // How it ended is the client's affair: hyper has answered what can be answered.
             if served.as_mut().poll(context).is_ready() {
+                if activity.is_flooded() {
+                    server.metrics.http.overdue(Overdue::Flood);
+                }
                 return Poll::Ready(());
             }
             match poll_stop(&mut stopped, context) {

@@ -1,6 +1,7 @@
 //! A socket that tells the connection's [`Activity`] what passes through it.
 //!
-//! It sees the first byte of a header, a client that does not read, and the close; the deadlines themselves are kept
+//! It sees the first byte of a header, a client that does not read, one that sends without asking for anything, which it
+//! ends, and the close; the deadlines themselves are kept
 //! in `connection`. It sits above TLS, so that both kinds of connection are watched alike.
 
 use std::{
@@ -54,7 +55,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for TimedIo<T> {
                         self.activity.speaks_http2();
                     }
                 }
-                self.activity.bytes_read();
+                if !self.activity.bytes_read(bytes.len()) {
+                    return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                }
             }
         }
         Poll::Ready(Ok(()))

@@ -72,7 +72,12 @@ fn write_connections(text: &mut String, metrics: &Metrics) -> fmt::Result {
     }
     writeln!(text, "{refused}{{reason=\"tls-handshake\"}} {}", http.failed_handshakes.value())?;
     let dropped = "attestamp_connections_dropped_total";
-    header(text, dropped, "counter", "Connections dropped for a deadline, or to make room for others.")?;
+    header(
+        text,
+        dropped,
+        "counter",
+        "Connections dropped for a deadline, for a flood of frames, or to make room for others.",
+    )?;
     for (reason, counter) in OVERDUES.iter().zip(&http.overdue) {
         writeln!(text, "{dropped}{{reason=\"{reason}\"}} {}", counter.value())?;
     }

@@ -75,6 +75,25 @@ async fn many_streams_share_a_connection_for_long() {
 }
 
 #[tokio::test]
+async fn the_largest_bodies_that_are_taken_go_on_for_as_long_as_the_client_likes() {
+    // What belongs to no request is bounded, and these octets all belong to one.
+    let server = Harness::start();
+    let client = connect(&server).await;
+    for _ in 0..5 {
+        let answers = (0..100).map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                whole(client.send_request(request("POST", "/", vec![0; 16 * 1024])).await.unwrap()).await
+            })
+        });
+        for answer in answers.collect::<Vec<_>>() {
+            assert_eq!(within(answer).await.unwrap(), (StatusCode::OK, Bytes::from_static(GRANTED)));
+        }
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
 async fn head_has_a_length_and_no_body() {
     let server = Harness::start();
     let mut client = connect(&server).await;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rule FUNCTION (return=CODE | takes=MICROSECONDS | stall | [stall] signature=FORM) [after=N] [count=N] [slot=N] [first]
+//! rule C_GetTokenInfo clock=YYYYMMDDhhmmss00    the token has a clock of its own, which shows that
 //! clear                     no rules any more, and every stall ends
 //! lose [slot=N] [count=N]   every session's handle is invalid, or those of the N sessions with the highest numbers
 //! remove slot=N             the token is taken out; insert slot=N puts it back
@@ -116,6 +117,8 @@ fn rule(words: &[&str], slot: Option<u64>) -> Option<Rule> {
         Action::Return(number(code)?)
     } else if let Some(microseconds) = value(words, "takes") {
         Action::Takes(Duration::from_micros(number(microseconds)?))
+    } else if let Some(shown) = value(words, "clock") {
+        Action::Clock(shown.as_bytes().try_into().ok()?)
     } else {
         Action::Signature(form?)
     };
@@ -156,6 +159,7 @@ mod tests {
             "lose slot=x",
             "lose count=x",
             "rule C_Sign stall signature=odd",
+            "rule C_GetTokenInfo clock=2026",
         ] {
             assert!(obey(line).starts_with("not understood"), "{line}");
         }

@@ -1,7 +1,7 @@
 //! The functions that are wrapped, and what happens before and after each.
 //!
 //! A hook is generic over the function's arguments: their types come from the function list of `cryptoki-sys`, so no
-//! signature is written down here, only which function has how many arguments and what its first one names. Five have
+//! signature is written down here, only which function has how many arguments and what its first one names. Six have
 //! more to do than be passed on, and are in [`special`].
 #![expect(unsafe_code, reason = "C functions that call C functions")]
 #![allow(non_camel_case_types, reason = "PKCS#11 v3.2 fixes these names")]
@@ -41,7 +41,7 @@ macro_rules! functions {
     ($($kind:ident $name:ident $hook:ident $arguments:tt;)*) => {
         /// Functions that rules can name.
         pub(crate) const NAMES: &[&str] = &[
-            $(stringify!($name),)* "C_GetSlotList", "C_OpenSession", "C_CloseSession", "C_Sign", "C_Finalize",
+            $(stringify!($name),)* "C_GetSlotList", "C_GetTokenInfo", "C_OpenSession", "C_CloseSession", "C_Sign", "C_Finalize",
         ];
 
         #[derive(Clone, Copy)]
@@ -79,7 +79,6 @@ functions! {
     Module C_Initialize hook1 (_);
     Module C_GetInfo hook1 (_);
     Slot C_GetSlotInfo hook2 (_ _);
-    Slot C_GetTokenInfo hook2 (_ _);
     Slot C_GetMechanismList hook3 (_ _ _);
     Slot C_GetMechanismInfo hook3 (_ _ _);
     Slot C_InitToken hook4 (_ _ _ _);
@@ -127,7 +126,12 @@ hooks! {
 
 /// A call with whatever a rule has for it.
 fn around(name: &'static str, subject: Subject, call: impl FnOnce() -> CK_RV) -> CK_RV {
-    match rules::at_call(|state| state.plan(name, subject)) {
+    as_planned(name, rules::at_call(|state| state.plan(name, subject)), call)
+}
+
+/// What a rule has for a call of this function.
+fn as_planned(name: &str, planned: Option<Action>, call: impl FnOnce() -> CK_RV) -> CK_RV {
+    match planned {
         // A search that is not ended would be active for ever.
         Some(Action::Return(code)) if name == "C_FindObjectsFinal" => {
             call();
@@ -139,7 +143,10 @@ fn around(name: &'static str, subject: Subject, call: impl FnOnce() -> CK_RV) ->
             stall();
             call()
         }
-        Some(Action::Signature(Form::Short | Form::Long | Form::Empty | Form::Zero | Form::Garbage))
+        Some(
+            Action::Signature(Form::Short | Form::Long | Form::Empty | Form::Zero | Form::Garbage)
+            | Action::Clock(_),
+        )
         | None => call(),
     }
 }

@@ -34,6 +34,9 @@ pub(crate) enum Form {
     Garbage,
 }
 
+/// What the clock of a token shows: `YYYYMMDDhhmmss00` (PKCS#11 v3.2 §3.2, utcTime).
+pub(crate) type ClockText = [u8; 16];
+
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -47,6 +50,8 @@ pub(crate) enum Action {
     Signature(Form),
     /// It hangs until it is released, and its signature is not what it should be.
     StallThenSignature(Form),
+    /// The token says that it has a clock, and that it shows this.
+    Clock(ClockText),
 }
 
 /// One command about one function.

@@ -11,7 +11,7 @@ use super::exchange::Answer;
 use super::select::{self, Interval};
 use super::server::{Observation, Server, Trouble};
 use super::{ErrorLimits, LOG_TARGET, NtpConfig, ServerName};
-use crate::clock::source::{ClockPair, ClockSample, TimeSource};
+use crate::clock::source::{ClockReadings, ClockSample, TimeSource};
 use crate::clock::{DRIFT_DIVISOR, leap};
 
 /// The servers, what they said, and whether there is doubt.
@@ -283,11 +283,13 @@ impl Network {
     }
 
     /// A server without what the others say of it.
-    fn report(&self, server: &Server, now: ClockPair) -> ServerReport {
+    fn report(&self, server: &Server, now: ClockReadings) -> ServerReport {
         let state = server.state();
-        let age = |at: ClockPair| now.boottime.saturating_sub(at.boottime);
+        let age = |at: ClockReadings| now.boottime.saturating_sub(at.boottime);
         let counts = |observation: &Observation| {
-            age(observation.at) <= self.config.lost_after && !self.is_named_twice(server, observation)
+            age(observation.at) <= self.config.lost_after
+                && !now.was_suspended_since(observation.at)
+                && !self.is_named_twice(server, observation)
         };
         let observation = state.observation.filter(counts);
         let twice = state.observation.is_some_and(|observation| self.is_named_twice(server, &observation));
@@ -339,14 +341,16 @@ fn interval(report: &ServerReport) -> Option<Interval> {
     Some(Interval::around(offset.offset_nanoseconds, offset.bound_nanoseconds))
 }
 
-/// An observation as of now: a step of our clock since then shows in its offset, everything else in its bound.
-fn carried(observation: &Observation, now: ClockPair) -> Agreement {
+/// An observation as of now: a step of our clock since then shows in its offset, and so does a slew that is faster than
+/// 500 parts per million; everything else in its bound.
+fn carried(observation: &Observation, now: ClockReadings) -> Agreement {
     let step = now.offset().saturating_sub(observation.at.offset());
-    let step_nanoseconds = i64::try_from(step.as_nanos()).unwrap_or(i64::MAX);
+    let moved = step.saturating_add(now.slewed_since(observation.at));
+    let moved_nanoseconds = i64::try_from(moved.as_nanos()).unwrap_or(i64::MAX);
     let drift = now.boottime.saturating_sub(observation.at.boottime) / DRIFT_DIVISOR;
     let bound = observation.answer.bound().saturating_add(drift);
     Agreement {
-        offset_nanoseconds: observation.answer.offset_nanoseconds.saturating_sub(step_nanoseconds),
+        offset_nanoseconds: observation.answer.offset_nanoseconds.saturating_sub(moved_nanoseconds),
         bound_nanoseconds: u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX),
     }
 }

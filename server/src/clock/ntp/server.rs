@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::exchange::{Answer, AnswerRefusal, Kiss, PACKET_LENGTH, Question};
 use super::{LOG_TARGET, ServerName};
-use crate::clock::source::{ClockPair, TimeSource};
+use crate::clock::source::{ClockReadings, TimeSource};
 
 /// A server that says RATE is asked half as often each time, down to this.
 const SLOWEST_POLL: Duration = Duration::from_secs(1024);
@@ -49,7 +49,7 @@ pub(super) struct ServerState {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Observation {
     pub(super) answer: Answer,
-    pub(super) at: ClockPair,
+    pub(super) at: ClockReadings,
     pub(super) address: SocketAddr,
 }
 
@@ -224,6 +224,6 @@ fn ask(address: SocketAddr, source: &dyn TimeSource, timeout: Duration) -> Resul
     }
 }
 
-fn stepped(sent: ClockPair, received: ClockPair) -> bool {
+fn stepped(sent: ClockReadings, received: ClockReadings) -> bool {
     received.offset().saturating_sub(sent.offset()).unsigned_abs() > STEADY
 }

@@ -48,7 +48,7 @@ fn small_steps_within_a_minute_add_up() {
 fn a_step_during_a_long_suspension_is_noticed() {
     let bench = Bench::kernel();
     bench.ticks(3);
-    bench.time.advance(Duration::from_secs(3_600));
+    bench.time.suspend(Duration::from_secs(3_600));
     bench.time.step(SignedDuration::from_secs(5));
     bench.gate.refresh();
     assert_eq!(bench.answer(), "clock-jumped");

@@ -260,11 +260,14 @@ fn mode_system_refuses_a_clock_that_is_known_to_be_wrong_and_no_other() {
 #[test]
 fn after_a_suspension_old_answers_count_no_more() {
     let watched = Watched::new(3);
-    watched.bench.time.advance(Duration::from_secs(3_600));
-    watched.bench.gate.refresh();
-    assert_eq!(watched.bench.answer(), "clock-ntp-lost");
-    watched.ask();
-    assert_eq!(watched.bench.answer(), "granted");
+    // For a second as for an hour: how long it was is a guess of the firmware's.
+    for seconds in [1, 3_600] {
+        watched.bench.time.suspend(Duration::from_secs(seconds));
+        watched.bench.gate.refresh();
+        assert_eq!(watched.bench.answer(), "clock-ntp-lost");
+        watched.ask();
+        assert_eq!(watched.bench.answer(), "granted");
+    }
 }
 
 /// A virtual machine comes back with both its clocks as they were, and the servers an hour on.

@@ -1,12 +1,13 @@
-//! The functions that do more than pass a call on: slots that disappear, sessions that are counted, signatures that are
-//! altered.
+//! The functions that do more than pass a call on: slots that disappear, tokens that have a clock, sessions that are
+//! counted, signatures that are altered.
 
 use cryptoki_sys::{
-    CK_BBOOL, CK_FLAGS, CK_FUNCTION_LIST, CK_NOTIFY, CK_RV, CK_SESSION_HANDLE, CK_SLOT_ID, CK_ULONG,
-    CKR_ARGUMENTS_BAD, CKR_BUFFER_TOO_SMALL, CKR_FUNCTION_NOT_SUPPORTED, CKR_OK,
+    CK_BBOOL, CK_FLAGS, CK_FUNCTION_LIST, CK_NOTIFY, CK_RV, CK_SESSION_HANDLE, CK_SLOT_ID, CK_TOKEN_INFO,
+    CK_ULONG, CKF_CLOCK_ON_TOKEN, CKR_ARGUMENTS_BAD, CKR_BUFFER_TOO_SMALL, CKR_FUNCTION_NOT_SUPPORTED,
+    CKR_OK,
 };
 
-use super::{around, stall, taking};
+use super::{around, as_planned, stall, taking};
 use crate::rules::{self, Action, Form, Subject};
 use crate::wrapped;
 
@@ -15,6 +16,7 @@ const LONGEST_SIGNATURE: usize = 1 << 16;
 
 pub(super) fn hook(list: &mut CK_FUNCTION_LIST) {
     list.C_GetSlotList = Some(slot_list);
+    list.C_GetTokenInfo = Some(token_info);
     list.C_OpenSession = Some(open_session);
     list.C_CloseSession = Some(close_session);
     list.C_Sign = Some(sign);
@@ -71,6 +73,23 @@ unsafe extern "C" fn slot_list(
         unsafe { std::ptr::copy_nonoverlapping(present.as_ptr(), slots, present.len()) };
         CKR_OK
     })
+}
+
+unsafe extern "C" fn token_info(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) -> CK_RV {
+    const NAME: &str = "C_GetTokenInfo";
+    let Some(get) = real().and_then(|real| real.C_GetTokenInfo) else { return CKR_FUNCTION_NOT_SUPPORTED };
+    let planned = rules::at_call(|state| state.plan(NAME, Subject::Slot(slot)));
+    // The caller's arguments, as the caller gave them.
+    let returned = as_planned(NAME, planned, || unsafe { get(slot, info) });
+    // After success it has been written.
+    if returned == CKR_OK
+        && let Some(Action::Clock(shown)) = planned
+        && let Some(info) = unsafe { info.as_mut() }
+    {
+        info.flags |= CKF_CLOCK_ON_TOKEN;
+        info.utcTime = shown;
+    }
+    returned
 }
 
 unsafe extern "C" fn open_session(
@@ -158,7 +177,7 @@ unsafe extern "C" fn sign(
         CKR_OK
     };
     match rules::at_call(|state| state.plan("C_Sign", Subject::Session(session))) {
-        None => plain(),
+        None | Some(Action::Clock(_)) => plain(),
         Some(Action::Return(code)) => {
             aside();
             code
