@@ -1,6 +1,6 @@
 //! A ledger that is refused is left as it is, and can be looked into beside a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::*;
@@ -8,7 +8,8 @@ use super::damage::{Disk, FRAME};
 use super::faults::{ANCHOR, LEDGER};
 use super::{Folder, record};
 use crate::reader::VerifyError;
-use crate::storage::memory::CrashKind;
+use crate::storage::StoredFile;
+use crate::storage::memory::{CrashKind, MemoryStorage};
 use crate::testing::{TestKeys, config, token};
 
 /// One that was set back to an older copy, with all of its files.
@@ -153,4 +154,69 @@ fn entries_that_were_altered_are_put_back_from_an_older_copy() {
     disk.alter(1, "entries", |entries| *entries = back_up);
     assert_eq!(disk.verified().unwrap().size, 33);
     assert_eq!(disk.open().unwrap().1.size, 33);
+}
+
+/// A storage in which something happens right before a file is read for the first time.
+struct Meanwhile {
+    storage: MemoryStorage,
+    file: PathBuf,
+    happens: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.fmt(f)
+    }
+}
+
+impl Storage for Meanwhile {
+    fn create_folder(&self, _folder: &Path) -> std::io::Result<()> {
+        panic!("{self:?}")
+    }
+    fn open(&self, file: &Path) -> std::io::Result<Arc<dyn StoredFile>> {
+        self.storage.open(file)
+    }
+    fn open_or_create(&self, _file: &Path) -> std::io::Result<Arc<dyn StoredFile>> {
+        panic!("{self:?}")
+    }
+    fn read(&self, file: &Path) -> std::io::Result<Option<Vec<u8>>> {
+        let happens = (file == self.file).then(|| lock(&self.happens).take()).flatten();
+        happens.into_iter().for_each(|happens| happens());
+        self.storage.read(file)
+    }
+    fn replace(&self, _file: &Path, _content: &[u8]) -> std::io::Result<()> {
+        panic!("{self:?}")
+    }
+    fn names(&self, folder: &Path) -> std::io::Result<Vec<String>> {
+        self.storage.names(folder)
+    }
+}
+
+/// The server ends a segment after all of it was read that was there, or publishes after the history was read.
+#[test]
+fn what_a_server_does_during_a_rehearsal_is_not_taken_for_damage() {
+    for (file, is_published) in
+        [("segments/00000002/start", false), ("segments/00000001/start.checkpoint", true)]
+    {
+        let disk = Disk { storage: MemoryStorage::default(), keys: TestKeys::new(5) };
+        let ledger = disk.open().unwrap().0;
+        record(&ledger, 0..2);
+        ledger.publish(disk.keys.sign_quickly(&ledger.due_checkpoint().unwrap())).unwrap();
+        let of_server = TestKeys::new(5);
+        let happens = move || {
+            (2..20).for_each(|number| assert_eq!(record(&ledger, number..number + 1), [number]));
+            while let Some(due) = ledger.due_checkpoint().filter(|_| is_published) {
+                ledger.publish(of_server.sign_quickly(&due)).unwrap();
+            }
+        };
+        let happens: Box<dyn FnOnce() + Send> = Box::new(happens);
+        let storage = Meanwhile {
+            storage: disk.storage.clone(),
+            file: Path::new(LEDGER).join(file),
+            happens: Mutex::new(Some(happens)),
+        };
+        let place = Place::new(Arc::new(storage), Path::new(LEDGER));
+        let rehearsed = opening::rehearse(&place, Path::new(ANCHOR), &config(&disk.keys));
+        assert!(matches!(rehearsed, Ok(20)), "{file}: {rehearsed:?}");
+    }
 }
