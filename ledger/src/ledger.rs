@@ -192,6 +192,15 @@ impl Ledger {
         Self::open_in(Place::new(Arc::new(Files), folder), anchor, config, Some(lock))
     }
 
+    /// Whether [`open`](Self::open) would open it, and how many leaves there are. Nothing is written or locked: also for a ledger
+    /// that another process has, and adds to meanwhile.
+    ///
+    /// # Errors
+    /// [`OpenError`], as opening would.
+    pub fn rehearse(folder: &Path, anchor: &Path, config: &LedgerConfig) -> Result<u64, OpenError> {
+        opening::rehearse(&Place::new(Arc::new(Files), folder), anchor, config)
+    }
+
     /// As [`open`](Self::open), in any storage.
     pub(crate) fn open_in(
         place: Place,
@@ -200,6 +209,8 @@ impl Ledger {
         lock: Option<File>,
     ) -> Result<(Self, Recovery), OpenError> {
         let folder = place.folder.clone();
+        // What is refused is left as it is: tiles that were cut off would hide what is wrong from whoever looks into it.
+        opening::rehearse(&place, anchor, &config)?;
         let (core, tail, recovery) = opening::open(place, anchor, config)?;
         let core = Arc::new(core);
         let of_thread = Arc::clone(&core);

@@ -6,6 +6,7 @@
 mod files;
 #[cfg(test)]
 pub(crate) mod memory;
+mod unkept;
 
 use std::fmt::Debug;
 use std::io;
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use files::Files;
+pub(crate) use unkept::Unkept;
 
 /// Folders and files.
 pub(crate) trait Storage: Debug + Send + Sync {

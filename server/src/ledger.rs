@@ -116,15 +116,7 @@ impl AuthorityLedger {
         let keys = keys::read(layout)?;
         signers.check_listed(&keys, &layout.ledger_keys())?;
         let observer = Arc::new(Observer::new(Arc::clone(metrics)));
-        let store = StoreConfig {
-            origin: kept.origin.as_str().into(),
-            keys: keys.clone(),
-            segment_bytes: kept.segment_octets,
-            segment_monthly: kept.segment_monthly,
-            retry: RETRY,
-            begin: beginning == Beginning::Allowed,
-            observer: Arc::<Observer>::clone(&observer),
-        };
+        let store = store_config(kept, keys.clone(), &observer, beginning);
         let folder = layout.ledger();
         let (ledger, recovery) = Ledger::open(&folder, &kept.anchor_file, store)
             .map_err(|source| LedgerError::Open { folder: folder.clone(), source })?;
@@ -146,8 +138,8 @@ impl AuthorityLedger {
         Ok(opened)
     }
 
-    /// Whether the keys are there and sign, and nobody else may write, without opening the ledger: for a check, beside a
-    /// server.
+    /// Whether the keys are there and sign, nobody else may write, and the ledger would be opened, without opening it: for a
+    /// check, beside a server. Nothing is written.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -159,7 +151,15 @@ impl AuthorityLedger {
     ) -> Result<(), LedgerError> {
         permissions::check(&layout.ledger(), &kept.anchor_file)?;
         let signers = Signers::open(kept, &config.tokens, tokens)?;
-        signers.check_listed(&keys::read(layout)?, &layout.ledger_keys())
+        let keys = keys::read(layout)?;
+        signers.check_listed(&keys, &layout.ledger_keys())?;
+        let observer = Arc::new(Observer::new(Arc::default()));
+        let store = store_config(kept, keys, &observer, Beginning::Refused);
+        let folder = layout.ledger();
+        match Ledger::rehearse(&folder, &kept.anchor_file, &store) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(LedgerError::Open { folder, source }),
+        }
     }
 
     /// Records events and waits for the disk. What cannot be recorded now is recorded before the next checkpoint.
@@ -315,6 +315,23 @@ impl AuthorityLedger {
             }
             Some(Ok(())) | None => *mark = None,
         }
+    }
+}
+
+fn store_config(
+    kept: &LedgerConfig,
+    keys: Vec<VerifierKey>,
+    observer: &Arc<Observer>,
+    beginning: Beginning,
+) -> StoreConfig {
+    StoreConfig {
+        origin: kept.origin.as_str().into(),
+        keys,
+        segment_bytes: kept.segment_octets,
+        segment_monthly: kept.segment_monthly,
+        retry: RETRY,
+        begin: beginning == Beginning::Allowed,
+        observer: Arc::<Observer>::clone(observer),
     }
 }
 

@@ -180,6 +180,21 @@ pub enum Damage {
         /// Leaves of the checkpoint.
         size: u64,
     },
+    /// The entries are not those that a checkpoint was signed for.
+    #[error(
+        "the entries of segment {segment} are not those that were signed for: one of the leaves {} to {} was altered, and its \
+         checksum put right; put back the segment's file `entries` from a back-up",
+        from,
+        size - 1
+    )]
+    Altered {
+        /// The segment of the last of them.
+        segment: u32,
+        /// The first leaf after those that agree with a checkpoint.
+        from: u64,
+        /// Leaves of the checkpoint that they disagree with: more than `from`.
+        size: u64,
+    },
     /// A checkpoint was published that is not among those kept.
     #[error("the published checkpoint of {size} leaves is not among those that the segments keep")]
     NotKept {
@@ -188,7 +203,7 @@ pub enum Damage {
     },
     /// A tile or index is not what the entries make. They can be computed anew.
     #[error(
-        "tiles or indexes are not those of the entries: stop the server, delete the ledger's `index/derived`, and start it"
+        "tiles or indexes are not those of the entries, which can make them anew: stop the server, delete the ledger's `index/derived`, and start it"
     )]
     Derived,
 }
@@ -243,6 +258,16 @@ pub enum ReadError {
     /// What was read is not what was written.
     #[error("the ledger is damaged")]
     Damaged(#[from] Damage),
+    /// There never was such a segment.
+    #[error("there is no segment {segment} in the ledger: it has segments {first} to {last}")]
+    NoSegment {
+        /// The one that was asked for.
+        segment: u32,
+        /// The first that is there.
+        first: u32,
+        /// The last one.
+        last: u32,
+    },
     /// The tree has fewer leaves.
     #[error("the ledger has {found} leaves, not {required}")]
     Short {

@@ -24,18 +24,21 @@ pub(super) fn recover(
     tail: &mut Tail,
     required: &[&Checkpoint],
 ) -> Result<Option<TornTail>, OpenError> {
-    loop {
+    let (size, remains) = loop {
         read_entries(place, tree, tail, required)?;
-        let next = tail.number.saturating_add(1);
-        match place.start(next).map_err(|error| damaged(place, error))? {
+        let size = tree.size();
+        let path = place.file(tail.number, ENTRIES);
+        let remains = tail.remains().map_err(storage_error("read", &path))?;
+        let next = place.start(tail.number.saturating_add(1)).map_err(|error| damaged(place, error))?;
+        // Where this is tried beside a server, that goes on: what was half written is whole by now, or a segment ended.
+        read_entries(place, tree, tail, required)?;
+        match next {
             Some(start) => next_segment(place, tree, tail, &start)?,
-            None => break,
+            None if tree.size() == size => break (size, remains),
+            None => {}
         }
-    }
-    let size = tree.size();
+    };
     let missing = required.iter().map(|checkpoint| checkpoint.size).max().filter(|&required| required > size);
-    let path = place.file(tail.number, ENTRIES);
-    let remains = tail.remains().map_err(storage_error("read", &path))?;
     let damage = match (remains, missing) {
         (Remains::None, Some(required)) => {
             return Err(OpenError::RolledBack {
@@ -168,6 +171,9 @@ pub(super) fn damaged(place: &Place, error: ReadError) -> OpenError {
         ReadError::Missing { folder } => OpenError::Missing { folder },
         ReadError::Storage(source) => OpenError::Storage { operation: "read", path: folder, source },
         ReadError::Damaged(source) => OpenError::Damaged { folder, source },
+        ReadError::NoSegment { segment, .. } => {
+            OpenError::Damaged { folder, source: Damage::Missing { segment } }
+        }
         ReadError::Short { found, required } => OpenError::RolledBack { folder, found, required },
     }
 }

@@ -4,6 +4,7 @@ mod damage;
 mod faults;
 mod forgery;
 mod reading;
+mod refused;
 mod stalled;
 
 use std::path::PathBuf;

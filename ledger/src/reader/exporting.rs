@@ -9,7 +9,7 @@ use crate::derived::{DerivedFiles, tile_hashes};
 use crate::ledger::{CHECKPOINT, Damage, TreeView};
 use crate::note::VerifierKey;
 use crate::segment::{CHECKPOINTS, END_CHECKPOINT, ENTRIES, START, START_CHECKPOINT};
-use crate::storage::{Files, Storage as _, StoredFile};
+use crate::storage::StoredFile;
 use crate::tile::{TILE_WIDTH, TilePath};
 
 /// The keys beside an exported segment.
@@ -28,7 +28,12 @@ impl LedgerReader {
         archive: &mut dyn Write,
     ) -> Result<(), ReadError> {
         if self.place.start(number)?.is_none() {
-            return Err(Damage::Missing { segment: number }.into());
+            let (first, last) = (self.place.only.unwrap_or(1), self.place.last_segment()?);
+            return Err(if (first..=last).contains(&number) {
+                Damage::Missing { segment: number }.into()
+            } else {
+                ReadError::NoSegment { segment: number, first, last }
+            });
         }
         let mut archive = tar::Builder::new(archive);
         for name in [START, START_CHECKPOINT, END_CHECKPOINT, CHECKPOINTS, ENTRIES] {
@@ -69,7 +74,7 @@ impl LedgerReader {
                 }
             }
         }
-        Files.replace(&folder.join(CHECKPOINT), signed.note().as_bytes())?;
+        write_whole(&folder.join(CHECKPOINT), signed.note().as_bytes())?;
         Ok(())
     }
 }
@@ -100,10 +105,15 @@ fn write_tile(
     }
     let Some(content) = view.tile(path)? else { return Err(Damage::Derived.into()) };
     std::fs::create_dir_all(file.parent().unwrap_or(folder))?;
+    write_whole(&file, &content)?;
+    Ok(())
+}
+
+/// Puts a file there for everybody to read, as far as the umask allows.
+fn write_whole(file: &Path, content: &[u8]) -> io::Result<()> {
     let new = file.with_extension("new");
     std::fs::write(&new, content)?;
-    std::fs::rename(&new, &file)?;
-    Ok(())
+    std::fs::rename(&new, file)
 }
 
 /// A file, read from its beginning.

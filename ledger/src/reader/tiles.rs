@@ -1,4 +1,7 @@
 //! The tiles and the indexes on disk, compared with what the entries make.
+//!
+//! What is wrong is remembered, and said at the end: where the entries are not those that were signed for, they are at fault, and
+//! not what was computed from those that were there before.
 
 use std::io;
 
@@ -16,11 +19,12 @@ pub(super) struct TileComparison {
     /// For each level: the index of the first hash that is not compared yet, and the hashes from there.
     levels: Vec<(u64, Vec<u8>)>,
     runs: RunComparison,
+    is_wrong: bool,
 }
 
 impl TileComparison {
     pub(super) fn new(files: DerivedFiles, size: u64) -> Self {
-        Self { files, size, levels: Vec::new(), runs: RunComparison::default() }
+        Self { files, size, levels: Vec::new(), runs: RunComparison::default(), is_wrong: false }
     }
 
     /// A tile gets this hash.
@@ -35,23 +39,23 @@ impl TileComparison {
     }
 
     /// Where a leaf's frame begins in its segment. Of what is published the index must have every bundle.
-    pub(super) fn check_bundle(&self, index: u64, offset: u64) -> Result<(), ReadError> {
+    pub(super) fn check_bundle(&mut self, index: u64, offset: u64) -> Result<(), ReadError> {
         if index >= self.size || !index.is_multiple_of(TILE_WIDTH) {
             return Ok(());
         }
         match self.files.bundle_offset(index / TILE_WIDTH) {
-            Ok(found) if found == offset => Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error.into()),
-            Ok(_) | Err(_) => Err(Damage::Derived.into()),
+            Ok(found) if found == offset => {}
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error.into()),
+            Ok(_) | Err(_) => self.is_wrong = true,
         }
+        Ok(())
     }
 
     /// A leaf, and the key of its serial number if it is a token's. Of what is published the index must have every run.
     pub(super) fn add_serial(&mut self, index: u64, key: Option<u64>) -> Result<(), ReadError> {
-        match self.runs.add(&self.files.serials, index, key)? {
-            Some((_, false)) if index < self.size => Err(Damage::Derived.into()),
-            Some(_) | None => Ok(()),
-        }
+        let compared = self.runs.add(&self.files.serials, index, key)?;
+        self.is_wrong |= index < self.size && compared.is_some_and(|(_, is_equal)| !is_equal);
+        Ok(())
     }
 
     /// Compares the tiles that are full, and the others too at the end.
@@ -63,14 +67,20 @@ impl TileComparison {
             }
             let served = tile_hashes(self.size, level).saturating_sub(*first).min(count);
             if served > 0 {
-                let found = self.files.hashes(level, *first, served)?;
-                if !hashes.starts_with(&found) {
-                    return Err(Damage::Derived.into());
+                match self.files.hashes(level, *first, served) {
+                    Ok(found) => self.is_wrong |= !hashes.starts_with(&found),
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.is_wrong = true,
+                    Err(error) => return Err(error.into()),
                 }
             }
             *first = first.saturating_add(count);
             hashes.clear();
         }
         Ok(())
+    }
+
+    /// Whether everything was as it must be: for the end, once the entries are known to be those that were signed for.
+    pub(super) fn verdict(&self) -> Result<(), ReadError> {
+        if self.is_wrong { Err(Damage::Derived.into()) } else { Ok(()) }
     }
 }

@@ -31,6 +31,8 @@ struct Verification<'a> {
     is_stopped: bool,
     bytes_done: u64,
     bytes_total: u64,
+    /// The first leaf that is read.
+    first: u64,
     tree: Frontier,
     /// Not of a segment alone, which has no tiles.
     tiles: Option<TileComparison>,
@@ -82,6 +84,7 @@ pub(super) fn verify(
         tiles,
         bytes_done: 0,
         bytes_total,
+        first: tree.size(),
         tree,
         checkpoint: None,
         required,
@@ -106,6 +109,7 @@ pub(super) fn verify(
     if let Some(published) = published {
         verification.check_published(starts.last().map_or(0, |last| last.number), published)?;
     }
+    verification.tiles.iter().try_for_each(TileComparison::verdict)?;
     let size = verification.tree.size();
     let checkpoint = verification.checkpoint;
     let signed_size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.checkpoint().size);
@@ -136,8 +140,16 @@ impl Verification<'_> {
         if size > found {
             return Err(VerifyError::Short { found, required: size });
         }
-        if size != found || checkpoint.root != self.tree.root() {
+        if size != found {
             return Err(Damage::OtherTree { segment, size }.into());
+        }
+        if checkpoint.root != self.tree.root() {
+            let agreed = self.checkpoint.as_ref().map_or(self.first, |signed| signed.checkpoint().size);
+            return Err(match agreed < size {
+                true => Damage::Altered { segment, from: agreed, size },
+                false => Damage::OtherTree { segment, size },
+            }
+            .into());
         }
         if let Some(segment) = self.without_end {
             return Err(VerifyError::NoEndCheckpoint { segment });
@@ -249,7 +261,7 @@ impl Verification<'_> {
                 Entry::Token(token) => Some(serial_key(&token.serial)),
                 Entry::Clock(_) | Entry::Event(_) => None,
             };
-            tiles.iter().try_for_each(|tiles| tiles.check_bundle(index, offset))?;
+            tiles.iter_mut().try_for_each(|tiles| tiles.check_bundle(index, offset))?;
             tiles.iter_mut().try_for_each(|tiles| tiles.add_serial(index, key))?;
             tree.append(hash, |level, hash| tiles.iter_mut().for_each(|tiles| tiles.add(level, hash)));
             if index.is_multiple_of(PROGRESS_ENTRIES) {
@@ -271,16 +283,18 @@ impl Verification<'_> {
         if let Some(due) = due {
             return Err(VerifyError::Short { found, required: due.checkpoint().size });
         }
+        if let Some(required) = next.map(SegmentStart::first_index).filter(|&required| required != found) {
+            return Err(Damage::Length { segment, found, required }.into());
+        }
+        // What was signed says whether it is the entries that are wrong, or the next segment's beginning.
+        self.check_end(segment, next)?;
         if let Some(next) = next {
-            if next.first_index() != found {
-                return Err(Damage::Length { segment, found, required: next.first_index() }.into());
-            }
             let sealed = SealedSegment { length: end, times: times.unwrap_or((0, 0)) };
             if next.frontier != self.tree || next.previous != Some(sealed) || next.clocks != clocks {
                 return Err(Damage::Continuation { segment: next.number }.into());
             }
         }
-        self.check_end(segment, next)
+        Ok(())
     }
 
     /// Whether a checkpoint of this size is kept in this segment or in one after it, as they are now.

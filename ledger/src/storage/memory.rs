@@ -234,6 +234,13 @@ impl MemoryStorage {
         *stored = Stored { durable: Some(content.clone()), current: Some(content), pending: Vec::new() };
     }
 
+    /// Every file.
+    pub(crate) fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let disk = self.0.lock().unwrap();
+        let current = |(path, stored): (&PathBuf, &Stored)| Some((path.clone(), stored.current.clone()?));
+        disk.files.iter().filter_map(current).collect()
+    }
+
     pub(crate) fn remove(&self, path: &Path) {
         self.0.lock().unwrap().files.remove(path).unwrap();
     }

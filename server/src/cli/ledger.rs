@@ -50,7 +50,6 @@ pub enum LedgerCommand {
 /// # Errors
 /// What stopped it.
 pub fn run(data: Option<&Path>, command: LedgerCommand) -> anyhow::Result<ExitCode> {
-    data_folder::restrict_file_permissions();
     let layout = || -> anyhow::Result<Layout> { Ok(Layout::existing(&super::data_path(data)?)?) };
     match command {
         LedgerCommand::Verify(args) => return verify::run(data, &args),
@@ -61,9 +60,20 @@ pub fn run(data: Option<&Path>, command: LedgerCommand) -> anyhow::Result<ExitCo
         LedgerCommand::List(args) => list::run(&layout()?, &args)?,
         LedgerCommand::Export(args) => export::run(&layout()?, &args)?,
         LedgerCommand::ExportTiles(args) => export::run_tiles(&layout()?, &args)?,
-        LedgerCommand::Init(args) => init::run(DataFolder::open(&super::data_path(data)?)?.layout(), &args)?,
+        LedgerCommand::Init(args) => {
+            data_folder::restrict_file_permissions();
+            init::run(DataFolder::open(&super::data_path(data)?)?.layout(), &args)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does something in the data folder that nobody else may read. What these commands write elsewhere is for others.
+fn restricted<T>(work: impl FnOnce() -> T) -> T {
+    let before = rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let done = work();
+    rustix::process::umask(before);
+    done
 }
 
 /// What a command has done is done, also where the ledger does not take it: somebody should know.

@@ -5,9 +5,10 @@
 //! Nothing is removed from the ledger, and nothing is overwritten unasked.
 
 use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use attestamp_ledger::proof::verify_consistency;
 use attestamp_ledger::{Checkpoint, LedgerReader, SignedCheckpoint};
 use clap::Args;
@@ -59,6 +60,7 @@ pub(super) fn run(layout: &Layout, args: &ExportArgs) -> anyhow::Result<()> {
     // Beside its place until it is whole: half an archive is of no use.
     let file = tempfile::Builder::new()
         .prefix(".attestamp-")
+        .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .with_context(|| format!("cannot make {output}"))?;
     let mut archive = BufWriter::new(file.as_file());
@@ -79,13 +81,32 @@ pub(super) fn run_tiles(layout: &Layout, args: &ExportTilesArgs) -> anyhow::Resu
     let reader = LedgerReader::open(&layout.ledger())?;
     let checkpoint = trust.last_checkpoint(&reader)?.context("there is no checkpoint yet")?;
     let folder = args.folder.display();
+    check_elsewhere(&args.folder, &layout.ledger())?;
     std::fs::create_dir_all(&args.folder).with_context(|| format!("cannot make {folder}"))?;
+    // Once more, where links and `..` lead now that all of it is there.
+    check_elsewhere(&args.folder, &layout.ledger())?;
     if !args.force {
         check_earlier(&args.folder, &trust, &reader, checkpoint.checkpoint())?;
     }
     reader.export_tiles(&args.folder, !args.force).with_context(|| format!("cannot write to {folder}"))?;
     let size = checkpoint.checkpoint().size;
     writeln!(std::io::stdout(), "wrote tiles and the checkpoint, of {size} entries or more, to {folder}")?;
+    Ok(())
+}
+
+/// Refuses to write into the ledger itself, whatever `--force` says: it is the server's alone.
+fn check_elsewhere(folder: &Path, ledger: &Path) -> anyhow::Result<()> {
+    let is_there = folder.ancestors().find_map(|folder| match folder.as_os_str().is_empty() {
+        true => Path::new(".").canonicalize().ok(),
+        false => folder.canonicalize().ok(),
+    });
+    let ledger = ledger.canonicalize().with_context(|| ledger.display().to_string())?;
+    ensure!(
+        !is_there.is_some_and(|folder| folder.starts_with(&ledger)),
+        "{} is in the ledger itself, {}: give another folder",
+        folder.display(),
+        ledger.display()
+    );
     Ok(())
 }
 

@@ -38,7 +38,7 @@ pub struct ListArgs {
     /// The time before which they end
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     to: UnixTime,
-    /// Those of one TSU, by the name that the ledger has for it
+    /// Those of one TSU, by any name that the ledger has for it, or for a key of it
     #[arg(long, value_name = "NAME")]
     tsu: Option<String>,
     /// Print one JSON object a line
@@ -107,7 +107,12 @@ impl fmt::Display for GapRow {
 #[derive(Debug, Default)]
 struct Known {
     states: VecDeque<(Hash, String)>,
+    /// Whose a certificate is: the TSU that it was started with last, else whatever is on record with it.
     names: BTreeMap<Hash, String>,
+    /// Those that were started.
+    started: BTreeSet<Hash>,
+    /// Every name that was ever on record with a certificate, the key's as well as the TSU's.
+    of_certificates: BTreeMap<Hash, BTreeSet<String>>,
     /// All that anybody had, also where another has the certificate now.
     all_names: BTreeSet<String>,
 }
@@ -168,6 +173,10 @@ fn print(
         Ok(())
     };
     let mut known = Known::default();
+    let ever = match &args.tsu {
+        Some(_) => Known::names_of(reader)?,
+        None => Known::default(),
+    };
     let mut listed = 0_u64;
     for entry in reader.entries(0) {
         let (index, entry) = entry?;
@@ -189,7 +198,7 @@ fn print(
             continue;
         }
         let row = known.row(index, &token);
-        if args.tsu.is_some() && args.tsu != row.tsu {
+        if args.tsu.as_ref().is_some_and(|tsu| !known.is_of(&token, tsu) && !ever.is_of(&token, tsu)) {
             continue;
         }
         listed += 1;
@@ -200,8 +209,8 @@ fn print(
             let tsu = printable(row.tsu.as_deref().unwrap_or("?"));
             writeln!(
                 out,
-                "{}  {}  0x{}  {tsu}  {}  clock: {}",
-                row.index, row.time, row.serial, row.policy, row.clock
+                "{}  {}  0x{}  {tsu}  {}  clock: {}  certificate: {}",
+                row.index, row.time, row.serial, row.policy, row.clock, row.certificate
             )?;
         }
     }
@@ -216,6 +225,22 @@ fn print(
 }
 
 impl Known {
+    /// The names that certificates have anywhere in the ledger, also after what was issued with them.
+    fn names_of(reader: &LedgerReader) -> anyhow::Result<Self> {
+        let mut known = Self::default();
+        for entry in reader.entries(0) {
+            if let (_, Entry::Event(event)) = entry? {
+                known.learn(event);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Whether the token's certificate was ever on record under this name.
+    fn is_of(&self, token: &TokenEntry, name: &str) -> bool {
+        self.of_certificates.get(&token.certificate_hash).is_some_and(|names| names.contains(name))
+    }
+
     fn remember(&mut self, state: ClockEntry) {
         let words = in_words(&state);
         let leaf = Hash::of_leaf(&Entry::Clock(state).encode());
@@ -229,9 +254,18 @@ impl Known {
         match event.kind {
             EventKind::TsuStarted | EventKind::CertificateInstalled => {
                 self.all_names.insert(event.subject.to_string());
-                self.names.insert(event.digest, event.subject.into());
+                self.of_certificates.entry(event.digest).or_default().insert(event.subject.to_string());
+                let is_start = event.kind == EventKind::TsuStarted;
+                // A certificate that is installed, or brought along by another command, has a key's name there.
+                if is_start || !self.started.contains(&event.digest) {
+                    self.names.insert(event.digest, event.subject.into());
+                }
+                if is_start {
+                    self.started.insert(event.digest);
+                }
             }
             EventKind::TsuEnded => {
+                self.of_certificates.entry(event.digest).or_default().insert(event.subject.to_string());
                 self.all_names.insert(event.subject.into());
             }
             EventKind::Started
@@ -347,6 +381,41 @@ mod tests {
         assert_eq!(rfc3339(1_795_351_634_000_000), "2026-11-22T12:47:14Z");
         assert_eq!(rfc3339(1_795_351_634_250_000), "2026-11-22T12:47:14.25Z");
         assert_eq!(rfc3339(u64::MAX), "18446744073709551615 us after 1970");
+    }
+
+    /// A standby key's certificate is on record under the key's name too, before or after.
+    #[test]
+    fn a_certificate_has_every_name_that_it_ever_had() {
+        let (certificate, other) = (Hash::of(b"certificate"), Hash::of(b"other"));
+        let event = |kind, subject: &str, digest| EventEntry {
+            time_microseconds: 1,
+            kind,
+            subject: subject.into(),
+            digest,
+            detail: Box::default(),
+        };
+        let token = |certificate_hash| TokenEntry {
+            token_hash: Hash::of(b"token"),
+            serial: [1].into(),
+            gen_time_microseconds: 1,
+            certificate_hash,
+            policy: [0x2a, 3, 4].into(),
+            clock_state: Hash::of(b"clock"),
+        };
+        let mut events = [
+            event(EventKind::TsuStarted, "rsa", certificate),
+            event(EventKind::CertificateInstalled, "rsa-standby", certificate),
+        ];
+        for _ in 0..2 {
+            let mut known = Known::default();
+            events.clone().into_iter().for_each(|event| known.learn(event));
+            assert!(
+                known.is_of(&token(certificate), "rsa") && known.is_of(&token(certificate), "rsa-standby")
+            );
+            assert!(!known.is_of(&token(other), "rsa") && !known.is_of(&token(certificate), "ecdsa"));
+            assert_eq!(known.row(1, &token(certificate)).tsu.as_deref(), Some("rsa"));
+            events.reverse();
+        }
     }
 
     #[test]

@@ -14,12 +14,11 @@ use attestamp_tsa::verify::UnverifiedToken;
 use clap::Args;
 
 use super::remote::{Fetched, Remote, RemoteArgs};
-use super::trust::{Trust, TrustArgs};
+use super::trust::{Trust, TrustArgs, data_folder_or};
 use super::verify::token::{Facts, check_entry};
 use crate::cli::verify::inputs::read_timestamp;
 use crate::client::output;
 use crate::config::Config;
-use crate::data_folder::Layout;
 use crate::hex;
 
 /// Between two looks at a data folder.
@@ -102,13 +101,14 @@ fn from_server(remote: &Remote, serial: &str, args: &ProveArgs) -> anyhow::Resul
                 return Ok(Proof::parse(text)?);
             }
             Fetched::Absent(detail) => bail!("no timestamp 0x{serial} is on record there: {detail}"),
+            Fetched::Nothing(reason) => bail!(reason),
             Fetched::Later(pause) => patience.wait(pause)?,
         }
     }
 }
 
 fn from_folder(data: Option<&Path>, serial: &[u8], args: &ProveArgs) -> anyhow::Result<Proof> {
-    let layout = Layout::existing(&crate::cli::data_path(data)?)?;
+    let layout = data_folder_or(data, "give the server's address with --url")?;
     let config = Config::load(&layout)?;
     let patience = Patience::new(args);
     loop {
@@ -119,7 +119,9 @@ fn from_folder(data: Option<&Path>, serial: &[u8], args: &ProveArgs) -> anyhow::
             ProofOutcome::Awaiting { .. } if layout.holder()?.is_none() => {
                 // Nobody else will make the checkpoint.
                 let mut tokens = crate::tokens::Tokens::default();
-                crate::ledger::offline::record_unless_served(&layout, &config, &mut tokens, Vec::new())?;
+                super::restricted(|| {
+                    crate::ledger::offline::record_unless_served(&layout, &config, &mut tokens, Vec::new())
+                })?;
             }
             ProofOutcome::Awaiting { .. } => {}
         }

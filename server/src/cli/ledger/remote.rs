@@ -43,8 +43,10 @@ pub(super) struct Remote {
 pub(super) enum Fetched {
     /// The document.
     Found(Bytes),
-    /// There is none (404).
+    /// The ledger has none such.
     Absent(String),
+    /// Nothing is at the address, of a ledger or anything else.
+    Nothing(String),
     /// Not yet (503): to be asked for again after this time.
     Later(Duration),
 }
@@ -56,10 +58,10 @@ impl Remote {
     }
 
     fn new(url: &Address, tls_ca: Option<&Path>) -> anyhow::Result<Self> {
-        let base = url.uri().to_string();
-        // The commands name the server, and the ledger's own address is as good.
-        let base = base.trim_end_matches('/');
-        let base = base.strip_suffix("/ledger").unwrap_or(base).to_owned();
+        let address = url.uri().to_string();
+        let path = url.uri().path();
+        let server = address.strip_suffix(path).unwrap_or(&address);
+        let base = format!("{server}{}", before_its_paths(path));
         let transport = Transport::new(tls::client_config(tls_ca)?, DEADLINES);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { base, transport, runtime })
@@ -72,7 +74,14 @@ impl Remote {
         let answer = self.runtime.block_on(self.transport.fetch(&uri)).with_context(|| address.clone())?;
         match answer.status {
             StatusCode::OK => Ok(Fetched::Found(answer.body)),
-            StatusCode::NOT_FOUND => Ok(Fetched::Absent(detail(&answer.body))),
+            StatusCode::NOT_FOUND if is_not_in_ledger(&answer.body) => {
+                Ok(Fetched::Absent(detail(&answer.body)))
+            }
+            StatusCode::NOT_FOUND => Ok(Fetched::Nothing(format!(
+                "there is no ledger at {}: give the address of the server, without /tsa ({})",
+                self.base,
+                detail(&answer.body)
+            ))),
             StatusCode::SERVICE_UNAVAILABLE => {
                 let seconds =
                     answer.header.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -90,6 +99,7 @@ impl Remote {
         match self.fetch(path)? {
             Fetched::Found(body) => String::from_utf8(body.to_vec()).context("the answer is not text"),
             Fetched::Absent(detail) => bail!("{}/ledger/{path}: {detail}", self.base),
+            Fetched::Nothing(reason) => bail!(reason),
             Fetched::Later(_) => bail!("{}/ledger/{path} is not there yet: try again soon", self.base),
         }
     }
@@ -98,15 +108,59 @@ impl Remote {
     pub(super) fn tile(&self, path: TilePath) -> anyhow::Result<Option<Vec<u8>>> {
         match self.fetch(&path.to_string())? {
             Fetched::Found(body) => Ok(Some(body.to_vec())),
-            Fetched::Absent(_) => Ok(None),
+            Fetched::Absent(_) | Fetched::Nothing(_) => Ok(None),
             Fetched::Later(_) => bail!("{path} is not there yet: try again soon"),
         }
     }
 }
 
+/// The path of the server itself: the ledger's own address is as good, and so is that which one stamps with.
+fn before_its_paths(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    let of_tsu = path.rsplit_once('/').and_then(|(before, _)| before.strip_suffix("/tsa"));
+    path.strip_suffix("/ledger").or_else(|| path.strip_suffix("/tsa")).or(of_tsu).unwrap_or(path)
+}
+
+/// Whether it is the ledger that says so: any server answers 404 to what it does not know.
+fn is_not_in_ledger(body: &[u8]) -> bool {
+    member(body, "code").as_deref() == Some("not-in-ledger")
+}
+
 /// What a problem document says (RFC 9457).
 fn detail(body: &[u8]) -> String {
-    let document: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let detail = document.as_ref().and_then(|document| document.get("detail")?.as_str());
-    printable(detail.unwrap_or("no reason is given"))
+    printable(member(body, "detail").as_deref().unwrap_or("no reason is given"))
+}
+
+fn member(body: &[u8], name: &str) -> Option<String> {
+    let document: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(document.get(name)?.as_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_one_stamps_with_leads_to_the_server() {
+        for path in ["", "/", "/tsa", "/tsa/", "/tsa/rsa", "/ledger", "/ledger/"] {
+            assert_eq!(before_its_paths(path), "", "{path}");
+        }
+        for path in ["/behind", "/behind/tsa", "/behind/tsa/rsa", "/behind/ledger"] {
+            assert_eq!(before_its_paths(path), "/behind", "{path}");
+        }
+        assert_eq!(before_its_paths("/mytsa"), "/mytsa");
+        // A server of that name.
+        for address in ["http://tsa", "http://ledger", "http://ledger/tsa/rsa"] {
+            let remote = Remote::new(&address.parse().unwrap(), None).unwrap();
+            assert_eq!(remote.base.split_once("//").unwrap().1, address[7..].split('/').next().unwrap());
+        }
+    }
+
+    #[test]
+    fn the_ledger_alone_says_that_something_is_not_in_it() {
+        assert!(is_not_in_ledger(br#"{"code":"not-in-ledger","detail":"x"}"#));
+        for other in [&br#"{"code":"not-found"}"#[..], br#"{"code":"no-ledger"}"#, b"<html>", b"", b"[1]"] {
+            assert!(!is_not_in_ledger(other));
+        }
+    }
 }

@@ -8,8 +8,8 @@ use clap::Args;
 
 use crate::cli::verify::inputs::read_bounded;
 use crate::config::Config;
-use crate::data_folder::Layout;
-use crate::ledger::keys;
+use crate::data_folder::{DataFolderError, Layout};
+use crate::ledger::{LedgerError, keys};
 
 /// Octets of a checkpoint: its text and a line for each key, of which the longest has less than 4 KiB.
 const MAX_CHECKPOINT_OCTETS: usize = 1 << 20;
@@ -37,11 +37,23 @@ impl Trust {
     /// From the options; what they leave open from the data folder.
     pub(super) fn of(data: Option<&Path>, args: &TrustArgs) -> anyhow::Result<Self> {
         match &args.keys {
-            Some(path) => Self::of_keys(keys::read_file(path)?, args.origin.as_deref())
-                .with_context(|| path.display().to_string()),
+            Some(path) => {
+                let keys = match keys::read_file(path) {
+                    // The advice is for the data folder's own file.
+                    Err(LedgerError::KeysUnreadable { path, source }) => {
+                        return Err(source).with_context(|| {
+                            format!(
+                                "cannot read {}: --keys is a file of verifier keys, as `attestamp ledger keys` prints them",
+                                path.display()
+                            )
+                        });
+                    }
+                    keys => keys.with_context(|| format!("--keys {}", path.display()))?,
+                };
+                Self::of_keys(keys, args.origin.as_deref()).with_context(|| path.display().to_string())
+            }
             None => {
-                let root = crate::cli::data_path(data).context("give the ledger's keys with --keys")?;
-                let layout = Layout::existing(&root).context("give the ledger's keys with --keys")?;
+                let layout = data_folder_or(data, "give the ledger's keys with --keys")?;
                 Self::of_folder(&layout, args.origin.as_deref())
             }
         }
@@ -94,6 +106,23 @@ impl Trust {
             format!("{algorithm} {:08x}{}", key.id(), at.unwrap_or_default())
         });
         signers.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The data folder, for commands that can do without one: `instead` says which option names what is to be had from it.
+pub(super) fn data_folder_or(data: Option<&Path>, instead: &str) -> anyhow::Result<Layout> {
+    let root = crate::cli::data_path(data).with_context(|| instead.to_owned())?;
+    match Layout::existing(&root) {
+        Ok(layout) => Ok(layout),
+        // An auditor has none, and needs none.
+        Err(
+            DataFolderError::Absent { .. }
+            | DataFolderError::NotAFolder { .. }
+            | DataFolderError::NotInitialised { .. },
+        ) => {
+            bail!("{} is no data folder: name one with --data, or {instead}", root.display())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -13,8 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use attestamp_ledger::checkpoint::CheckpointError;
 use attestamp_ledger::ledger::ReadError;
-use attestamp_ledger::proof::verify_consistency;
-use attestamp_ledger::reader::VerifyError;
+use attestamp_ledger::reader::{Verified, VerifyError};
 use attestamp_ledger::{Checkpoint, LedgerReader, Proof, SignedCheckpoint};
 use attestamp_tsa::verify::UnverifiedToken;
 use clap::Args;
@@ -22,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::remote::{Remote, RemoteArgs};
 use super::tiles::check_consistency;
-use super::trust::{Trust, TrustArgs, read_text};
+use super::trust::{Trust, TrustArgs, data_folder_or, read_text};
 use crate::cli::text::{printable, sentence};
 use crate::cli::verify::inputs::{read_certificates, read_timestamp};
 use crate::config::Config;
@@ -159,24 +158,22 @@ fn two_checkpoints(
             last.size
         )));
     }
-    let checked = match Remote::of(&args.remote)? {
-        Some(remote) => check_consistency(|path| remote.tile(path), first, last)?,
-        None => match open(data, args)?.consistency(first.size, last.size) {
-            Err(ReadError::Short { found, required }) => {
-                return Ok(Verdict::DoesNotHold(format!(
-                    "the ledger has {found} entries, and its keys have signed for {required}: it was rolled back"
-                )));
-            }
-            path => verify_consistency(first, last, &path?),
+    let compared = match Remote::of(&args.remote)? {
+        Some(remote) => match check_consistency(|path| remote.tile(path), first, last)? {
+            Ok(()) => "hashes alone, as the server gave them; the entries themselves were not read",
+            Err(error) => return Ok(Verdict::DoesNotHold(sentence(&error))),
+        },
+        // Tiles that are stored say nothing of the entries beside them: those are read, and all of them.
+        None => match read_all(data, args, &trust, &[first, last])? {
+            Ok(_) => "every entry was read and hashed",
+            Err(reason) => return Ok(Verdict::DoesNotHold(reason)),
         },
     };
-    if let Err(error) = checked {
-        return Ok(Verdict::DoesNotHold(sentence(&error)));
-    }
     Ok(Verdict::Holds(vec![
         format!("holds: {} was continued, and nothing in it was changed or taken out", trust.origin),
         format!("from         {} entries, signed by {}", first.size, trust.signers(&older)),
         format!("to           {} entries, signed by {}", last.size, trust.signers(&newer)),
+        format!("compared     {compared}"),
     ]))
 }
 
@@ -190,29 +187,9 @@ fn whole(data: Option<&Path>, args: &VerifyArgs) -> anyhow::Result<Verdict> {
         bail!("a whole ledger is verified where it is, or from a copy: give its folder with --folder");
     }
     let trust = Trust::of(data, &args.trust)?;
-    let reader = open(data, args)?;
-    let required = match &args.folder {
-        Some(_) => Vec::new(),
-        // What was signed for last must be in it: a ledger that was set back holds by itself.
-        None => match anchor(data, &trust)? {
-            Ok(anchor) => anchor.into_iter().collect(),
-            Err(error) => return Ok(Verdict::DoesNotHold(format!("the anchor: {}", sentence(&error)))),
-        },
-    };
-    let bar = progress_bar();
-    let mut told = 0;
-    let verified = reader.verify(&trust.origin, &trust.keys, &required, &mut |done, all| {
-        bar.set_length(all);
-        if done > told {
-            bar.inc(done - told);
-            told = done;
-        }
-    });
-    bar.finish_and_clear();
-    let verified = match verified {
+    let verified = match read_all(data, args, &trust, &[])? {
         Ok(verified) => verified,
-        Err(VerifyError::Read(error @ ReadError::Storage(_))) => return Err(error.into()),
-        Err(error) => return Ok(Verdict::DoesNotHold(sentence(&error))),
+        Err(reason) => return Ok(Verdict::DoesNotHold(reason)),
     };
     let Some(checkpoint) = &verified.checkpoint else {
         bail!(
@@ -231,6 +208,48 @@ fn whole(data: Option<&Path>, args: &VerifyArgs) -> anyhow::Result<Verdict> {
     Ok(Verdict::Holds(lines))
 }
 
+/// Reads every octet of a ledger, of which these checkpoints must be beginnings; why it does not hold, if not.
+fn read_all(
+    data: Option<&Path>,
+    args: &VerifyArgs,
+    trust: &Trust,
+    checkpoints: &[&Checkpoint],
+) -> anyhow::Result<Result<Verified, String>> {
+    let reader = open(data, args)?;
+    if let (Some(_), None, Ok(Some(last))) = (&args.folder, &args.trust.origin, reader.checkpoint()) {
+        let found = &last.checkpoint().origin;
+        if **found != *trust.origin {
+            return Ok(Err(format!(
+                "it is a ledger of the name {found}, and not {}: if that is the one you mean, give --origin {found}",
+                trust.origin
+            )));
+        }
+    }
+    let mut required: Vec<Checkpoint> = checkpoints.iter().copied().cloned().collect();
+    if args.folder.is_none() {
+        // What was signed for last must be in it: a ledger that was set back holds by itself.
+        match anchor(data, trust)? {
+            Ok(anchor) => required.extend(anchor),
+            Err(error) => return Ok(Err(format!("the anchor: {}", sentence(&error)))),
+        }
+    }
+    let bar = progress_bar();
+    let mut told = 0;
+    let verified = reader.verify(&trust.origin, &trust.keys, &required, &mut |done, all| {
+        bar.set_length(all);
+        if done > told {
+            bar.inc(done - told);
+            told = done;
+        }
+    });
+    bar.finish_and_clear();
+    match verified {
+        Ok(verified) => Ok(Ok(verified)),
+        Err(VerifyError::Read(error @ ReadError::Storage(_))) => Err(error.into()),
+        Err(error) => Ok(Err(sentence(&error))),
+    }
+}
+
 /// The data folder's anchor; `None` if there is none.
 fn anchor(data: Option<&Path>, trust: &Trust) -> anyhow::Result<Result<Option<Checkpoint>, CheckpointError>> {
     let layout = Layout::existing(&crate::cli::data_path(data)?)?;
@@ -245,7 +264,7 @@ fn anchor(data: Option<&Path>, trust: &Trust) -> anyhow::Result<Result<Option<Ch
 fn open(data: Option<&Path>, args: &VerifyArgs) -> anyhow::Result<LedgerReader> {
     let folder = match &args.folder {
         Some(folder) => folder.clone(),
-        None => Layout::existing(&crate::cli::data_path(data)?)?.ledger(),
+        None => data_folder_or(data, "give the ledger's folder with --folder")?.ledger(),
     };
     LedgerReader::open(&folder).with_context(|| folder.display().to_string())
 }
