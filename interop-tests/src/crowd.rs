@@ -10,6 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that this process needs for other things.
 const SPARE: u64 = 500;
+/// Descriptors for the largest crowd, here and in the server.
+const ENOUGH: u64 = 16_384;
 
 /// What the server gets from one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +76,18 @@ fn join(address: SocketAddr, idler: Idler) -> Result<TcpStream> {
     Ok(socket)
 }
 
-/// As many descriptors as this process, and a server that it starts, may have.
+/// As many descriptors as this process, and a server that it starts, may have: enough for the largest crowd where that may be
+/// asked for.
 ///
 /// # Errors
 /// When the limit cannot be set.
 pub fn raise_limit() -> Result<u64> {
     let limit = getrlimit(Resource::Nofile);
+    let maximum = limit.maximum.map(|maximum| maximum.max(ENOUGH));
+    // Without the privilege the hard limit stays.
+    if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok() {
+        return Ok(maximum.unwrap_or(u64::MAX));
+    }
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     Ok(limit.maximum.unwrap_or(u64::MAX))
 }
