@@ -114,11 +114,16 @@ class Server:
         for key in KEYS[token]:
             options += ["--tsu", f"{key.tsu}:{key.algorithm}"]
         run([ATTESTAMP, "init", "--data", self.data, *options], environment)
+        # All clients have one address here.
+        changes = [("connections-per-address", "1000", "2000")]
         if not keeps_ledger:
-            configuration = self.data / "attestamp.toml"
-            text, count = re.subn(r"(?m)^# enabled = true$", "enabled = false", configuration.read_text())
-            assert count == 1, "attestamp.toml says nothing of the ledger being enabled"
-            configuration.write_text(text)
+            changes.append(("enabled", "true", "false"))
+        configuration = self.data / "attestamp.toml"
+        text = configuration.read_text()
+        for setting, default, value in changes:
+            text, count = re.subn(rf"(?m)^# {setting} = {default}$", f"{setting} = {value}", text)
+            assert count == 1, f"attestamp.toml does not have {setting} = {default} as the default"
+        configuration.write_text(text)
         self.log = open(work / f"{name}.log", "w")
         self.process = subprocess.Popen(
             [str(ATTESTAMP), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"],
