@@ -30,7 +30,8 @@ fn settings_that_only_a_start_takes_are_named_until_they_are_taken_or_undone() -
     folder.edit_configuration(after, before)?;
     folder.run(&["reload"])?.succeeded()?.did_not_say("only a start")?;
     ensure!(!warnings(&authority)?.contains("restart-needed"), "it stays");
-    authority.stop()?;
+    let said = authority.stop()?;
+    ensure!(said.lines().all(|line| line.starts_with('{')), "the log is not JSON alone: {said}");
     Ok(())
 }
 

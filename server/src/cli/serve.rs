@@ -191,12 +191,9 @@ fn announce(
 
 fn print_address(tsus: &[TsuView], url: &str, commands: bool) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let is_terminal = out.is_terminal();
-    // Among the lines of a log it would be the one that is not JSON; the address is in its own event.
-    if is_terminal {
+    // Among the lines of a log it would be the one that is not JSON; the address is in an event of its own.
+    if commands || out.is_terminal() {
         writeln!(out, "attestamp listening on {url}")?;
-    }
-    if commands || is_terminal {
         print_commands(&mut out, tsus, url)?;
     }
     out.flush()
